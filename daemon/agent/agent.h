@@ -1,0 +1,68 @@
+#pragma once
+// The life of a step as plain functions: features, rounding, the integer sum, surprise, representation, action.
+// Everything is batched where a batch is cheaper, and every answer is independent of the batch. No allocation
+// after agent_scratch_new. The daemon, the learner and the benchmarks call exactly these.
+
+#include "model.h"
+
+enum { AGENT_BATCH_LIMIT = 64 };  // larger passes gain nothing and delay the first reply (docs/design.md)
+
+// The beliefs of one session, both heads.
+struct agent_belief {
+    struct belief heads[HEAD_COUNT];  // of an absent head: zero dimensions
+};
+
+size_t agent_belief_size(const struct model *model);
+void agent_belief_init(struct agent_belief *belief, const struct model *model, void *memory);
+void agent_belief_reset(struct agent_belief *belief);
+uint64_t agent_belief_count(const struct agent_belief *belief);
+struct digest agent_belief_digest(const struct agent_belief *belief);  // of both heads together; O(1)
+
+enum observe_status {
+    OBSERVE_ABSORBED,
+    OBSERVE_NOT_FINITE,    // an input was NaN or infinite
+    OBSERVE_OUT_OF_RANGE,  // a target beyond +-32 standard deviations
+};
+
+// One transition on its way into a belief. Arrays are the caller's.
+struct observation_item {
+    struct agent_belief *belief;
+    const float *observation, *action, *next_observation;  // s (obs), a (act), s' (obs)
+    float reward;
+    enum observe_status status;  // out
+    int where_head;              // out, when refused: head, and index within [phi; y]
+    size_t where;
+    int32_t *z[HEAD_COUNT];      // out: fixed point of what was added, valid until the scratch's next pass
+};
+
+// One decision.
+struct action_item {
+    const struct agent_belief *belief;   // NULL: the prior
+    const float *observation;            // (obs)
+    int32_t *const *z;                   // transition just absorbed, to be judged; or NULL
+    float *action;                       // out (act), clipped to the model's bounds
+    struct predictive surprise[HEAD_COUNT];  // out, when z
+    float *input;                        // out, or NULL: the policy's raw input row (input_dim)
+    int error;                           // out: 0 or -EDOM (a damaged belief); the action is then zero
+};
+
+struct agent_scratch;
+struct agent_scratch *agent_scratch_new(const struct model *model);  // NULL: no memory
+void agent_scratch_free(struct agent_scratch *scratch);
+
+// count <= AGENT_BATCH_LIMIT. One feature pass for all, then each is rounded and added; a refused one leaves
+// its belief as it was. Items may name the same belief.
+void agent_observe(const struct model *model, struct agent_scratch *scratch, struct observation_item *items,
+                   size_t count);
+// Rounds but does not add: what agent_observe would have added (for removal, or for looking).
+void agent_features(const struct model *model, struct agent_scratch *scratch, struct observation_item *items,
+                    size_t count);
+
+// Policy inputs (beliefs solved, surprise judged), then one policy pass.
+void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count);
+
+// Which task does the belief believe in? Draws from the posterior vote for the landmark with the highest
+// predicted reward; mean (task_dim) and sd (task_dim) of the votes. draws <= 256. The same belief gives the same
+// answer. -ENOTSUP: a model without landmarks.
+int agent_estimate(const struct model *model, struct agent_scratch *scratch, const struct agent_belief *belief,
+                   size_t draws, double *mean, double *sd);

@@ -1,0 +1,90 @@
+#pragma once
+// A served model: everything that turns experience into a belief and a belief into an action. Immutable once
+// loaded, shared by all sessions. One safetensors file holds all of it (docs/design.md lists the tensors).
+//
+// The learner builds the same struct in memory from its parameters, so that what trains is what serves.
+
+#include "../belief/representation.h"
+#include "../policy/network.h"
+
+enum head_kind { HEAD_TRANSITION, HEAD_REWARD, HEAD_COUNT };
+
+enum {
+    MODEL_OBSERVATION_LIMIT = 1024, MODEL_ACTION_LIMIT = 256, MODEL_NAME_LIMIT = 64, MODEL_TASK_LIMIT = 8,
+    MODEL_LANDMARKS_LIMIT = 1024, MODEL_PROBES_LIMIT = 64
+};
+
+// One Bayesian linear head on learnt features.
+//   transition  y = (s' - s - target_mean) / target_scale        phi(s, a)
+//   reward      y = (r - target_mean) / target_scale             phi(s, a, s')
+// The basis network sees (s - observation_mean) / observation_scale clipped to +-observation_clip, the action
+// clipped to [low, high] and mapped to [-1, 1], s' like s; its tanh outputs are followed by the constant 1.
+struct head {
+    int present;
+    size_t features;              // D, the constant included
+    size_t targets;               // d: obs_dim or 1
+    struct network basis;         // outputs D - 1, tanh
+    double *target_mean;          // (d)
+    double *target_scale;         // (d)  > 0
+    double *precision, *mean, *scale;  // prior: Xi0 (D, D), M0 (D, d), Omega0 (d, d)
+    double degrees;               // prior: nu0
+    struct representation representation;
+    double *probes;               // (K, D), behind representation.probes
+    struct prior *prior;          // made by model_finish
+};
+
+struct model {
+    char name[MODEL_NAME_LIMIT];
+    char world[MODEL_NAME_LIMIT];     // the task family, e.g. "half-cheetah-vel"
+    size_t observation_dim, action_dim, task_dim;
+    float *observation_mean, *observation_scale;   // (observation_dim)  scale > 0, divides
+    float observation_clip;
+    float *action_low, *action_high;  // (action_dim)
+    struct head heads[HEAD_COUNT];
+
+    // Policy: input = [observation, representation of each present head], normalised by input_mean and
+    // input_scale (divides), clipped to +-input_clip; output the mean action, clipped to [low, high] when served.
+    size_t input_dim;
+    float *input_mean, *input_scale;  // (input_dim)
+    float input_clip;
+    struct network policy;
+    float *action_log_sd;             // exploration noise of training, reported to clients   (action_dim)
+
+    // Landmarks: mean features of transitions that would be ideal in a known task, so that the reward head
+    // can be asked which task it believes in. Optional (count 0).
+    size_t landmark_count;
+    double *landmark_features;        // (L, D_R)
+    double *landmark_tasks;           // (L, task_dim)
+
+    char *provenance;                 // JSON: command, seed, frames, evaluation
+    char digest[65];                  // SHA-256 of the file in hexadecimal; empty if not from a file
+};
+
+struct model_shape {
+    const char *name, *world;
+    size_t observation_dim, action_dim, task_dim;
+    struct {
+        size_t features;              // 0: no such head
+        size_t hidden[2];             // basis
+        enum representation_kind kind;
+        unsigned parts;
+        size_t probe_count;
+    } heads[HEAD_COUNT];
+    size_t hidden[2];                 // policy
+    size_t landmark_count;
+};
+
+// All arrays allocated, zero (scales and clips one). -EINVAL with a sentence: a dimension beyond its limit.
+int model_new(struct model **model, const struct model_shape *shape, char *why, size_t why_size);
+// After the arrays were filled or changed: checks every number, makes the priors. Cheap; may be called again.
+int model_finish(struct model *model, char *why, size_t why_size);
+void model_free(struct model *model);
+
+int model_load(struct model **model, const char *path, char *why, size_t why_size);
+int model_parse(struct model **model, const uint8_t *bytes, size_t size, char *why, size_t why_size);
+int model_save(const struct model *model, const char *path);
+
+static inline size_t head_inputs(const struct model *m, enum head_kind kind)
+{
+    return m->observation_dim + m->action_dim + (kind == HEAD_REWARD ? m->observation_dim : 0);
+}

@@ -1,0 +1,32 @@
+#pragma once
+// How the policy is shown a belief: a fixed number of floats per head, a pure function of the posterior.
+//
+//   weight space    means vec(M_n) (D d), log sd of the weights (D), log noise sd (d); each part optional
+//   function space  at K probe features: predictive means (K d), log sd of the mean (K); then log noise sd (d)
+//
+// Function space does not change when the basis is rotated or rescaled, so a policy survives a basis that
+// still learns. All are in standardised target units.
+
+#include "posterior.h"
+
+enum representation_kind { REPRESENTATION_NONE, REPRESENTATION_WEIGHT, REPRESENTATION_FUNCTION };
+
+enum representation_parts { REPRESENT_MEAN = 1, REPRESENT_SD = 2, REPRESENT_NOISE = 4 };
+
+struct representation {
+    enum representation_kind kind;
+    unsigned parts;          // weight and function space
+    size_t features, targets;
+    size_t probe_count;      // K
+    const double *probes;    // features at the probes   (K, D)
+};
+
+size_t representation_count(const struct representation *representation);  // floats it writes
+
+// Solves for the belief (hold it: for the prior, pass an empty belief) and writes the floats. When z is
+// not NULL the belief has just absorbed it, and *surprise is how the belief before judged it, from the same
+// factorisation. posterior has room for probe_count + 1 rows of interest.
+// -EDOM as posterior_solve; then nothing is written.
+int representation_write(float *out, const struct representation *representation, struct posterior *posterior,
+                         const struct prior *prior, const struct belief *belief, const int32_t *z,
+                         struct predictive *surprise);

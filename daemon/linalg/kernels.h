@@ -1,0 +1,71 @@
+#pragma once
+// The numeric kernels of the step path, compiled from one source for each instruction set and
+// chosen once at start.
+//
+// Every kernel gives the same bits for every instruction set, compiler, batch size and vector
+// width: lanes hold independent results, each result is reduced in one fixed order by fused
+// multiply-add, and there is no other freedom. Tests compare all sets that the machine can run.
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Rows of matrices that a kernel vectorises over are padded to this many numbers, and arrays are
+// aligned to this many bytes. Padding is readable and writable; what it holds is never used in a
+// result that the caller sees.
+enum { KERNEL_LANES = 16, KERNEL_ALIGNMENT = 64 };
+
+static inline size_t kernel_padded(size_t count)
+{
+    return (count + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
+}
+
+struct kernels {
+    const char *name;  // "generic", "x86-64-v3", "x86-64-v4"
+
+    // out[b][o] = tanh?(bias[o] + sum_i in[b][i] weight[i][o]), i ascending.  Floats.
+    //   in (batch, in_stride), weight (inputs, kernel_padded(outputs)), bias (kernel_padded(outputs)),
+    //   out (batch, out_stride) with out_stride >= kernel_padded(outputs); in and out do not overlap.
+    //   tanh is a rational function of our own, absolute error below 5e-7, |result| <= 1.
+    void (*layer)(float *out, size_t out_stride, const float *in, size_t in_stride, const float *weight,
+                  const float *bias, size_t batch, size_t inputs, size_t outputs, int with_tanh);
+
+    // x[i] = tanh(x[i]), the same bits as layer's.  count need not be padded.
+    void (*tanh)(float *x, size_t count);
+
+    // S += z z' (sign = 1) or S -= z z' (sign = -1) for the packed lower triangle of S.
+    //   z (P) fixed point, |z| <= 2^29. S in 128-bit two's complement, low and high words apart, column
+    //   after column: entry (r, c), r >= c, at c P - c (c - 1) / 2 + (r - c). Always canonical, so equal
+    //   sums are equal bytes. Exact; cannot overflow in fewer than 2^69 additions.
+    void (*sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
+
+    // a += b (sign = 1) or a -= b (sign = -1), entry by entry, 128 bits.
+    void (*sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
+                      size_t count, int sign);
+
+    // panel[c][r] = prior[...] + S[r][c] 2^-48 for the columns c < columns and their rows r >= c; column c
+    // of the panel starts at panel + c * stride. prior is packed as S is. Each 128-bit entry becomes
+    // the double fma((double)high, 2^64, (double)low) times 2^-48, then one addition.
+    void (*sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
+                         const int64_t *high, size_t P, size_t columns);
+
+    // Cholesky factor of the D leading rows and columns of a panel, and forward substitution of the
+    // rows below, in place:   [A; B] -> [L; B L^-T],  A = L L'.
+    //   panel column c at panel + c * stride, rows 0 .. rows-1, of which rows >= c are read and written;
+    //   stride a multiple of KERNEL_LANES and >= kernel_padded(rows). Element (r, c) becomes
+    //   (a_rc - sum_k<c l_rk l_ck) * (1 / l_cc), k ascending.
+    //   Returns 0, or c + 1 for the first column whose pivot is not positive and finite (panel then holds
+    //   rubbish).
+    size_t (*factor)(double *panel, size_t stride, size_t D, size_t rows);
+
+    // X L = B for rows of B that stand below the factor:  out = B L^-1 (backward substitution), so that
+    // after `factor` with A21 below A11 the result is M' = A21 A11^-1.
+    //   B is rows first .. first+count-1 of the panel; out column c at out + c * out_stride.
+    void (*back_substitute)(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
+                            size_t first, size_t count);
+};
+
+// The best set for this machine, decided once; never NULL.
+const struct kernels *kernels_best(void);
+
+// The i-th set that was compiled in and that this machine can run, or NULL past the last; for tests.
+const struct kernels *kernels_at(size_t i);
