@@ -39,6 +39,7 @@ struct observation_item {
 struct action_item {
     const struct agent_belief *belief;   // NULL: the prior
     const float *observation;            // (obs)
+    const float *task;                   // (task_dim), read only by an oracle's model
     int32_t *const *z;                   // transition just absorbed, to be judged; or NULL
     float *action;                       // out (act), clipped to the model's bounds
     struct predictive surprise[HEAD_COUNT];  // out, when z

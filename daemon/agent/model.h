@@ -4,8 +4,8 @@
 //
 // The learner builds the same struct in memory from its parameters, so that what trains is what serves.
 
-#include "../belief/representation.h"
-#include "../policy/network.h"
+#include "daemon/belief/representation.h"
+#include "daemon/policy/network.h"
 
 enum head_kind { HEAD_TRANSITION, HEAD_REWARD, HEAD_COUNT };
 
@@ -42,8 +42,10 @@ struct model {
     float *action_low, *action_high;  // (action_dim)
     struct head heads[HEAD_COUNT];
 
-    // Policy: input = [observation, representation of each present head], normalised by input_mean and
+    // Policy: input = [observation, representation of each present head] (or, for an oracle that is told what the
+    // others must infer, reads_task = 1 and no heads: [observation, task]), normalised by input_mean and
     // input_scale (divides), clipped to +-input_clip; output the mean action, clipped to [low, high] when served.
+    int reads_task;
     size_t input_dim;
     float *input_mean, *input_scale;  // (input_dim)
     float input_clip;
@@ -70,6 +72,7 @@ struct model_shape {
         unsigned parts;
         size_t probe_count;
     } heads[HEAD_COUNT];
+    int reads_task;                   // oracle: no heads
     size_t hidden[2];                 // policy
     size_t landmark_count;
 };

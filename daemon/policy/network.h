@@ -5,7 +5,7 @@
 // every instruction set, so who else is connected never changes an answer. Immutable once filled; the
 // learner fills one from its own parameters each iteration.
 
-#include "../linalg/kernels.h"
+#include "daemon/linalg/kernels.h"
 
 enum { NETWORK_LAYERS_LIMIT = 6, NETWORK_WIDTH_LIMIT = 4096 };
 
