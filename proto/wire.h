@@ -1,0 +1,256 @@
+#pragma once
+// The messages of belief.proto as plain C, for both ends of the wire.
+//
+// Meaning of each field: belief/v1/belief.proto and docs/wire.md. Here are only the shapes. The folder proto/ is
+// the only one that sees the generated code; what protobuf needs while it decodes comes from the caller's
+// arena, so that nothing is allocated on the heap. Values are not judged here (a NaN passes); their meaning is
+// checked by who knows the session.
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { WIRE_PROTOCOL = 1, WIRE_SESSION_LIMIT = 64, WIRE_DIGEST_SIZE = 16 };
+
+// Field numbers of Envelope.body.
+enum wire_kind {
+    WIRE_NONE = 0,          // no body, or one that this version does not know
+    WIRE_HELLO = 2,
+    WIRE_OPEN,
+    WIRE_STEP,
+    WIRE_OBSERVE,
+    WIRE_ACT,
+    WIRE_RESET,
+    WIRE_GET_BELIEF,
+    WIRE_CLOSE,
+    WIRE_PING,
+    WIRE_ERROR = 32,
+    WIRE_WELCOME,
+    WIRE_OPENED,
+    WIRE_ACTION,
+    WIRE_OBSERVED,
+    WIRE_DONE,
+    WIRE_BELIEF,
+};
+
+// A status or code that this version does not know keeps its number.
+enum wire_status {
+    WIRE_STATUS_NONE,
+    WIRE_STATUS_ABSORBED,
+    WIRE_STATUS_DUPLICATE,
+    WIRE_STATUS_NOT_FINITE,
+    WIRE_STATUS_OUT_OF_RANGE,
+    WIRE_STATUS_OTHER_TASK,
+};
+
+enum wire_error_code {
+    WIRE_UNKNOWN,
+    WIRE_BAD_FRAME,
+    WIRE_TOO_LARGE,
+    WIRE_UNSUPPORTED,
+    WIRE_INVALID,
+    WIRE_UNKNOWN_SESSION,
+    WIRE_UNKNOWN_MODEL,
+    WIRE_FENCED,
+    WIRE_OUT_OF_STEP,
+    WIRE_LIMIT,
+    WIRE_DRAINING,
+    WIRE_INTERNAL,
+    WIRE_IDLE,
+};
+
+enum wire_scope { WIRE_EPISODE, WIRE_TASK };
+
+struct wire_floats {
+    const float *values;
+    size_t count;
+};
+
+struct wire_doubles {
+    const double *values;
+    size_t count;
+};
+
+struct wire_bytes {
+    const uint8_t *bytes;
+    size_t size;
+};
+
+// Strings end with 0 and are never NULL after decoding; for encoding NULL is the empty string.
+// A digest is WIRE_DIGEST_SIZE bytes (or none): the two words of a struct digest, little-endian.
+
+struct wire_hello {
+    const char *client;
+};
+
+struct wire_model {
+    const char *name, *world, *digest;
+    uint32_t observation_dim, action_dim, task_dim;
+    struct wire_floats action_low, action_high, action_log_sd;
+    uint32_t transition_features, reward_features;
+    const char *provenance;
+};
+
+struct wire_welcome {
+    const char *server;
+    uint32_t protocol;
+    const struct wire_model *models;
+    size_t model_count;
+    uint32_t max_frame_bytes, max_in_flight;
+};
+
+struct wire_open {
+    const char *session, *model;
+    int hold_prior;
+};
+
+struct wire_opened {
+    uint32_t handle;
+    uint64_t epoch;
+    int resumed;
+    uint32_t task;
+    uint64_t seq, count;
+    struct wire_bytes digest;
+    const struct wire_model *model;  // NULL: absent
+};
+
+struct wire_step {
+    uint32_t handle;
+    uint64_t seq;
+    uint32_t task;
+    struct wire_floats observation;
+    float reward;
+    struct wire_floats action;       // count 0: what the last reply told
+    int last;
+};
+
+struct wire_act {
+    uint32_t handle;
+    uint64_t seq;
+    struct wire_floats observation;
+};
+
+struct wire_action {
+    uint64_t seq;
+    struct wire_floats action;
+    enum wire_status status;
+    uint64_t count;
+    struct wire_bytes digest;
+    uint32_t task;
+    double reward_p, transition_p;
+    uint32_t queue_us, compute_us;
+};
+
+struct wire_transition {
+    uint64_t seq;
+    struct wire_floats observation, action;
+    float reward;
+    struct wire_floats next_observation;
+};
+
+struct wire_observe {
+    uint32_t handle, writer, task;
+    const struct wire_transition *transitions;
+    size_t transition_count;
+};
+
+struct wire_observed {
+    const enum wire_status *status;
+    size_t status_count;
+    uint64_t count;
+    struct wire_bytes digest;
+};
+
+struct wire_reset {
+    uint32_t handle;
+    enum wire_scope scope;
+    uint32_t task;
+};
+
+struct wire_done {
+    uint32_t task;
+    uint64_t count;
+    struct wire_bytes digest;
+};
+
+struct wire_get_belief {
+    uint32_t handle;
+    int sums, weights, estimate;
+};
+
+struct wire_head {
+    const char *name;
+    uint32_t features, targets;
+    double log_evidence;
+    struct wire_doubles mean, variance, noise;
+    struct wire_bytes sums;
+};
+
+struct wire_belief {
+    uint64_t count;
+    struct wire_bytes digest;
+    uint32_t task;
+    const struct wire_head *heads;
+    size_t head_count;
+    struct wire_doubles estimate_mean, estimate_sd;
+};
+
+struct wire_close {
+    uint32_t handle;
+    int forget;
+};
+
+struct wire_error {
+    enum wire_error_code code;
+    const char *field, *message;
+    uint64_t limit;
+};
+
+struct wire_envelope {
+    uint64_t request_id;
+    enum wire_kind kind;
+    union {
+        struct wire_hello hello;
+        struct wire_open open;
+        struct wire_step step;
+        struct wire_observe observe;
+        struct wire_act act;
+        struct wire_reset reset;
+        struct wire_get_belief get_belief;
+        struct wire_close close;
+        struct wire_error error;
+        struct wire_welcome welcome;
+        struct wire_opened opened;
+        struct wire_action action;
+        struct wire_observed observed;
+        struct wire_done done;
+        struct wire_belief belief;
+    };
+};
+
+// Memory for one message at a time; what was decoded lives until the arena is reset. `memory` is the caller's.
+struct wire_arena {
+    uint8_t *memory;
+    size_t size, used;
+};
+
+static inline void wire_arena_init(struct wire_arena *arena, void *memory, size_t size)
+{
+    *arena = (struct wire_arena){memory, size, 0};
+}
+static inline void wire_arena_reset(struct wire_arena *arena) { arena->used = 0; }
+
+// Arena bytes that are enough to decode or encode a message of `size` bytes with vectors of numbers and at most
+// `parts` parts (transitions, models, heads).
+size_t wire_arena_bound(size_t size, size_t parts);
+
+// Decodes the body of one frame (without its length). Everything pointed to lives in the arena.
+// -EBADMSG: not an Envelope; -ENOMEM: the arena is too small. Then *envelope is not to be read.
+int wire_decode(struct wire_envelope *envelope, const uint8_t *bytes, size_t size, struct wire_arena *arena);
+
+// Writes one whole frame, its length first. Returns the frame's size in bytes; if that is more than `room`, then
+// nothing was written (so room 0 measures). -ENOMEM: the arena is too small (only messages with parts use it:
+// Observe, Observed, Welcome, Belief); -EMSGSIZE: more than a length can tell; -EINVAL: no such kind.
+long wire_encode(uint8_t *out, size_t room, const struct wire_envelope *envelope, struct wire_arena *arena);
+
+const char *wire_status_name(enum wire_status status);        // "absorbed"; else "unknown"
+const char *wire_error_name(enum wire_error_code code);       // "OUT_OF_STEP"; else "UNKNOWN"
