@@ -1,0 +1,188 @@
+// Half cheetah: a planar robot of a trunk and two legs (Wawrzynski 2009; the model of OpenAI Gym and Gymnasium).
+// `half-cheetah-dir` wants it to run forward or backward, `half-cheetah-vel` at a hidden speed, both as set up for
+// VariBAD (Zintgraf et al. 2020). They differ in nothing but task and reward.
+//
+// Observation (20): positions without root x (8), velocities (9), place of the trunk (3). The engine computes the
+// last one for the state before its last step, and so it is reported, as the published worlds do.
+
+#include "half_cheetah.h"
+
+#include "daemon/base/random.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { JOINTS = HALF_CHEETAH_JOINTS, MOTORS = HALF_CHEETAH_MOTORS, TRUNK = 1, OBSERVATION = 2 * JOINTS - 1 + 3 };
+
+static const double engine_seconds = 0.01;
+static const double step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01;
+static const double action_cost = 0.05;
+static const double start_noise = 0.1;
+static const double speed_limit = 3;     // of half-cheetah-vel, m/s
+
+extern const char half_cheetah_xml[];
+extern const size_t half_cheetah_xml_size;
+
+static struct simulation_model model = {
+    .name = "half_cheetah.xml", .xml = half_cheetah_xml, .xml_size = &half_cheetah_xml_size,
+};
+
+static int open_instance(struct world_instance **instance, char *why, size_t why_size)
+{
+    struct world_instance *made = calloc(1, sizeof *made);
+    if (!made) {
+        snprintf(why, why_size, "no memory for a half cheetah");
+        return -ENOMEM;
+    }
+    int error = simulation_open(&made->simulation, &model, why, why_size);
+    if (error) {
+        free(made);
+        return error;
+    }
+    *instance = made;
+    return 0;
+}
+
+static void close_instance(struct world_instance *instance)
+{
+    if (!instance)
+        return;
+    simulation_close(&instance->simulation);
+    free(instance);
+}
+
+static void observe(const struct world_instance *instance, float *observation)
+{
+    const mjData *data = instance->simulation.data;
+    for (int i = 1; i < JOINTS; i++)
+        *observation++ = (float)data->qpos[i];
+    for (int i = 0; i < JOINTS; i++)
+        *observation++ = (float)data->qvel[i];
+    for (int i = 0; i < 3; i++)
+        *observation++ = (float)data->xpos[3 * TRUNK + i];
+}
+
+void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel, float *observation)
+{
+    simulation_place(&instance->simulation, qpos, qvel);
+    observe(instance, observation);
+}
+
+static void reset(struct world_instance *instance, const double *task, struct random_stream *stream,
+                  float *observation)
+{
+    double qpos[JOINTS], qvel[JOINTS];
+    for (int i = 0; i < JOINTS; i++)
+        qpos[i] = instance->simulation.model->qpos0[i] + random_between(stream, -start_noise, start_noise);
+    for (int i = 0; i < JOINTS; i++)
+        qvel[i] = start_noise * random_normal(stream);
+    instance->task = *task;
+    half_cheetah_place(instance, qpos, qvel, observation);
+}
+
+// One step of the robot: how fast it went, and what the action costs. The engine clamps actions, the cost does not.
+static int run(struct world_instance *instance, const float *action, double *speed, double *cost)
+{
+    mjData *data = instance->simulation.data;
+    double before = data->qpos[0], square = 0;
+    for (int i = 0; i < MOTORS; i++) {
+        data->ctrl[i] = action[i];
+        square += (double)action[i] * action[i];
+    }
+    int error = simulation_step(&instance->simulation, HALF_CHEETAH_FRAME_SKIP);
+    if (error)
+        return error;
+    *speed = (data->qpos[0] - before) / step_seconds;
+    *cost = action_cost * square;
+    return 0;
+}
+
+static int step_dir(struct world_instance *instance, const float *action, float *reward, float *observation)
+{
+    double speed, cost;
+    int error = run(instance, action, &speed, &cost);
+    if (error)
+        return error;
+    *reward = (float)(instance->task * speed - cost);
+    observe(instance, observation);
+    return 0;
+}
+
+static int step_vel(struct world_instance *instance, const float *action, float *reward, float *observation)
+{
+    double speed, cost;
+    int error = run(instance, action, &speed, &cost);
+    if (error)
+        return error;
+    *reward = (float)(-fabs(speed - instance->task) - cost);
+    observe(instance, observation);
+    return 0;
+}
+
+static void sample_dir(struct random_stream *stream, double *task)
+{
+    *task = random_below(stream, 2) ? 1 : -1;
+}
+
+static void sample_vel(struct random_stream *stream, double *task)
+{
+    *task = random_between(stream, 0, speed_limit);
+}
+
+// Where root x was when this was observed. The reported place is one engine step old, and the engine's last act was
+// x += engine_seconds * velocity; only the first observation of an episode is not old, and off by that much.
+static double root_x(const float *observation)
+{
+    return observation[OBSERVATION - 3] + engine_seconds * observation[JOINTS - 1];
+}
+
+static double achieved_speed(const float *observation, const float *next_observation)
+{
+    return (root_x(next_observation) - root_x(observation)) / step_seconds;
+}
+
+// Standing about shows no direction.
+static int ideal_dir(const float *observation, const float *action, const float *next_observation, double *task)
+{
+    (void)action;
+    double speed = achieved_speed(observation, next_observation);
+    if (!(fabs(speed) > 0.25))
+        return 0;
+    *task = speed > 0 ? 1 : -1;
+    return 1;
+}
+
+// Speeds a little outside the family are ideal for its nearest task, others for none.
+static int ideal_vel(const float *observation, const float *action, const float *next_observation, double *task)
+{
+    (void)action;
+    double speed = achieved_speed(observation, next_observation), near = fmax(0, fmin(speed_limit, speed));
+    if (!(fabs(speed - near) <= 0.25))
+        return 0;
+    *task = near;
+    return 1;
+}
+
+const struct world half_cheetah_dir = {
+    .name = "half-cheetah-dir",
+    .summary = "run forward or backward, whichever is wanted today",
+    .observation_dim = OBSERVATION, .action_dim = MOTORS, .task_dim = 1,
+    .horizon = 200, .episodes = 2, .discount = 0.97,
+    .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
+    .task_names = {"direction"}, .task_low = {-1}, .task_high = {1},
+    .open = open_instance, .close = close_instance, .sample_task = sample_dir,
+    .reset = reset, .step = step_dir, .ideal_task = ideal_dir,
+};
+
+const struct world half_cheetah_vel = {
+    .name = "half-cheetah-vel",
+    .summary = "run at a hidden speed between 0 and 3 m/s",
+    .observation_dim = OBSERVATION, .action_dim = MOTORS, .task_dim = 1,
+    .horizon = 200, .episodes = 2, .discount = 0.97,
+    .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
+    .task_names = {"target speed (m/s)"}, .task_low = {0}, .task_high = {3},
+    .open = open_instance, .close = close_instance, .sample_task = sample_vel,
+    .reset = reset, .step = step_vel, .ideal_task = ideal_vel,
+};

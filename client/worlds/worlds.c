@@ -1,0 +1,22 @@
+// The list of worlds. A new one is a file with a const struct world, and a line in worlds.h and here.
+
+#include "worlds.h"
+
+#include <string.h>
+
+static const struct world *const worlds[] = {
+    &gridworld, &point, &point_sparse, &half_cheetah_dir, &half_cheetah_vel,
+};
+
+const struct world *world_at(size_t i)
+{
+    return i < sizeof worlds / sizeof *worlds ? worlds[i] : NULL;
+}
+
+const struct world *world_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof worlds / sizeof *worlds; i++)
+        if (!strcmp(worlds[i]->name, name))
+            return worlds[i];
+    return NULL;
+}

@@ -1,0 +1,10 @@
+#pragma once
+// The worlds that this library has. Users find them by name or number (world.h).
+
+#include "world.h"
+
+extern const struct world gridworld;
+extern const struct world point;
+extern const struct world point_sparse;
+extern const struct world half_cheetah_dir;
+extern const struct world half_cheetah_vel;
