@@ -21,7 +21,7 @@
 
 enum {
     THREADS_LIMIT = 256,  // more than any machine that would be given one learner
-    SPIN_NS = 20000,      // about what it costs to sleep and be woken
+    SPIN_NS = 50000,      // about what it costs to sleep and be woken, in wall and in processor time
 };
 
 static const uint32_t STOP = UINT32_MAX;  // number of a job that nobody does
