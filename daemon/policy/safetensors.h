@@ -10,7 +10,7 @@ enum { SAFETENSORS_HEADER_LIMIT = 1 << 20, SAFETENSORS_DIMS_LIMIT = 4, SAFETENSO
 
 struct tensor {
     const char *name;
-    char dtype[4];            // "F32", "F64", "I64", ... ; ours are F32 and F64
+    char dtype[8];            // "F32", "F64", "I64", ... ; ours are F32 and F64
     size_t dims[SAFETENSORS_DIMS_LIMIT];
     size_t dim_count;
     size_t count;             // product of dims
