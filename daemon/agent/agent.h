@@ -24,15 +24,18 @@ enum observe_status {
     OBSERVE_OUT_OF_RANGE,  // a target beyond +-32 standard deviations
 };
 
+enum { OBSERVE_WHERE_ITEM = -1 };
+
 // One transition on its way into a belief. Arrays are the caller's.
 struct observation_item {
     struct agent_belief *belief;
     const float *observation, *action, *next_observation;  // s (obs), a (act), s' (obs)
     float reward;
     enum observe_status status;  // out
-    int where_head;              // out, when refused: head, and index within [phi; y]
-    size_t where;
-    int32_t *z[HEAD_COUNT];      // out: fixed point of what was added, valid until the scratch's next pass
+    int where_head;              // out, when refused: the head, and `where` is the index within its [phi; y];
+    size_t where;                //   or OBSERVE_WHERE_ITEM, and the index within what came in, [s, a, s', r]
+    int32_t *z[HEAD_COUNT];      // out: fixed point of what was added, valid until the scratch's next observe or
+                                 //   features pass; NULL when refused, or no such head
 };
 
 // One decision.
@@ -42,13 +45,15 @@ struct action_item {
     const float *task;                   // (task_dim), read only by an oracle's model
     int32_t *const *z;                   // transition just absorbed, to be judged; or NULL
     float *action;                       // out (act), clipped to the model's bounds
-    struct predictive surprise[HEAD_COUNT];  // out, when z
+    struct predictive surprise[HEAD_COUNT];  // out; p_value 1 and zeros for what was not judged
     float *input;                        // out, or NULL: the policy's raw input row (input_dim)
-    int error;                           // out: 0 or -EDOM (a damaged belief); the action is then zero
+    int error;                           // out: 0 or -EDOM (a damaged belief, an overflow); the action is then zero,
+                                         //   or what within the bounds is nearest
 };
 
+// For one worker. The model may be refilled and finished again meanwhile.
 struct agent_scratch;
-struct agent_scratch *agent_scratch_new(const struct model *model);  // NULL: no memory
+struct agent_scratch *agent_scratch_new(const struct model *model);  // of a finished model. NULL: no memory
 void agent_scratch_free(struct agent_scratch *scratch);
 
 // count <= AGENT_BATCH_LIMIT. One feature pass for all, then each is rounded and added; a refused one leaves
@@ -59,11 +64,14 @@ void agent_observe(const struct model *model, struct agent_scratch *scratch, str
 void agent_features(const struct model *model, struct agent_scratch *scratch, struct observation_item *items,
                     size_t count);
 
-// Policy inputs (beliefs solved, surprise judged), then one policy pass.
+// 0, or -EDOM and the index of the first number that is not finite. agent_act takes finite numbers only.
+int agent_check_observation(const struct model *model, const float *observation, size_t *where);
+
+// Policy inputs (beliefs solved, surprise judged), then one policy pass. With belief NULL nothing is judged.
 void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count);
 
 // Which task does the belief believe in? Draws from the posterior vote for the landmark with the highest
-// predicted reward; mean (task_dim) and sd (task_dim) of the votes. draws <= 256. The same belief gives the same
-// answer. -ENOTSUP: a model without landmarks.
+// predicted reward; mean (task_dim) and sd (task_dim) of the votes. 1 to 256 draws; belief NULL: the prior. The same
+// belief gives the same answer. -ENOTSUP: a model without landmarks; -EDOM: a damaged belief.
 int agent_estimate(const struct model *model, struct agent_scratch *scratch, const struct agent_belief *belief,
                    size_t draws, double *mean, double *sd);

@@ -1,6 +1,6 @@
 #pragma once
 // A served model: everything that turns experience into a belief and a belief into an action. Immutable once
-// loaded, shared by all sessions. One safetensors file holds all of it (docs/design.md lists the tensors).
+// loaded, shared by all sessions. One safetensors file holds all of it (docs/model.md lists the tensors).
 //
 // The learner builds the same struct in memory from its parameters, so that what trains is what serves.
 
@@ -11,7 +11,8 @@ enum head_kind { HEAD_TRANSITION, HEAD_REWARD, HEAD_COUNT };
 
 enum {
     MODEL_OBSERVATION_LIMIT = 1024, MODEL_ACTION_LIMIT = 256, MODEL_NAME_LIMIT = 64, MODEL_TASK_LIMIT = 8,
-    MODEL_LANDMARKS_LIMIT = 1024, MODEL_PROBES_LIMIT = 64
+    MODEL_LANDMARKS_LIMIT = 1024, MODEL_PROBES_LIMIT = 64,
+    MODEL_PROVENANCE_LIMIT = 1 << 16  // bytes; it travels in replies
 };
 
 // One Bayesian linear head on learnt features.
@@ -29,6 +30,7 @@ struct head {
     double *precision, *mean, *scale;  // prior: Xi0 (D, D), M0 (D, d), Omega0 (d, d)
     double degrees;               // prior: nu0
     struct representation representation;
+    int judged;                   // surprise is computed; dear for many targets. model_new: the reward head's only
     double *probes;               // (K, D), behind representation.probes
     struct prior *prior;          // made by model_finish
 };
@@ -58,8 +60,9 @@ struct model {
     double *landmark_features;        // (L, D_R)
     double *landmark_tasks;           // (L, task_dim)
 
-    char *provenance;                 // JSON: command, seed, frames, evaluation
+    char *provenance;                 // a JSON object: command, seed, frames, evaluation; or NULL. Freed with the model
     char digest[65];                  // SHA-256 of the file in hexadecimal; empty if not from a file
+    void *memory;                     // behind all arrays but the networks'
 };
 
 struct model_shape {
@@ -77,14 +80,18 @@ struct model_shape {
     size_t landmark_count;
 };
 
-// All arrays allocated, zero (scales and clips one). -EINVAL with a sentence: a dimension beyond its limit.
+// All arrays allocated, zero (scales and clips one). name: 1 to 63 of [A-Za-z0-9._-], world: the same or empty.
+// -EINVAL with a sentence: a dimension beyond its limit.
 int model_new(struct model **model, const struct model_shape *shape, char *why, size_t why_size);
 // After the arrays were filled or changed: checks every number, makes the priors. Cheap; may be called again.
+// -EINVAL with a sentence that names the array and the index; then the model keeps the priors it had.
 int model_finish(struct model *model, char *why, size_t why_size);
 void model_free(struct model *model);
 
+// A negative errno with a sentence.
 int model_load(struct model **model, const char *path, char *why, size_t why_size);
 int model_parse(struct model **model, const uint8_t *bytes, size_t size, char *why, size_t why_size);
+// Same model, same bytes. Replaces the file at once or not at all, and is on disk when it returns.
 int model_save(const struct model *model, const char *path);
 
 static inline size_t head_inputs(const struct model *m, enum head_kind kind)

@@ -1,0 +1,391 @@
+// A step: what the networks see, what the belief takes in, what the policy is shown, what it answers.
+//
+// A scratch has the rows of one pass for each network, one posterior for each head, and an empty belief for those
+// who act on the prior. Rows of a batch never meet: whatever is computed for an item is the same alone.
+
+#include "agent.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "arena.h"
+#include "daemon/base/random.h"
+
+enum { DRAWS_LIMIT = 256 };
+
+struct head_scratch {
+    float *features;             // phi of each item                           (batch, feature_stride)
+    size_t feature_stride;
+    int32_t *z;                  // fixed point of each item                   (batch, z_stride)
+    size_t z_stride;
+    double *targets;             // y of one item                              (d)
+    struct posterior posterior;
+};
+
+struct agent_scratch {
+    struct arena arena;
+    const struct kernels *kernels;
+    struct head_scratch heads[HEAD_COUNT];
+    struct agent_belief prior;   // empty for ever
+    float *inputs;               // s, a, s' as the basis networks see them    (batch, input_stride)
+    size_t input_stride;
+    float *hidden;               // between the layers of any network
+    float *policy_inputs;        // normalised                                 (batch, policy_stride)
+    size_t policy_stride;
+    float *raw;                  // one raw input row                          (input_dim)
+    float *actions;              // policy outputs                             (batch, action_stride)
+    size_t action_stride;
+    double *draw;                // of the reward head's M, for landmarks      (D_R)
+};
+
+size_t agent_belief_size(const struct model *model)
+{
+    size_t size = 0;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (model->heads[kind].present)
+            size += belief_size(model->heads[kind].features, model->heads[kind].targets);
+    return size;
+}
+
+void agent_belief_init(struct agent_belief *belief, const struct model *model, void *memory)
+{
+    uint8_t *place = memory;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        const struct head *head = &model->heads[kind];
+        belief->heads[kind] = (struct belief){0};
+        if (head->present) {
+            belief_init(&belief->heads[kind], head->features, head->targets, place);
+            place += belief_size(head->features, head->targets);
+        }
+    }
+}
+
+void agent_belief_reset(struct agent_belief *belief)
+{
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (belief->heads[kind].features)
+            belief_reset(&belief->heads[kind]);
+}
+
+uint64_t agent_belief_count(const struct agent_belief *belief)
+{
+    uint64_t count = 0;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (belief->heads[kind].features)
+            count = belief->heads[kind].count;
+    return count;
+}
+
+// Linear as the heads' own digests are: transition + factor * reward, modulo 2^61 - 1.
+struct digest agent_belief_digest(const struct agent_belief *belief)
+{
+    static const uint64_t prime = ((uint64_t)1 << 61) - 1;
+    static const uint64_t factor[2] = {0x13198a2e03707344, 0x0a4093822299f31d};  // digits of pi
+    struct digest digest = {{0, 0}};
+    const struct belief *transition = &belief->heads[HEAD_TRANSITION], *reward = &belief->heads[HEAD_REWARD];
+    for (int i = 0; i < 2; i++) {
+        unsigned __int128 sum = transition->features ? transition->digest.word[i] : 0;
+        if (reward->features)
+            sum += (unsigned __int128)factor[i] * reward->digest.word[i];
+        digest.word[i] = (uint64_t)(sum % prime);
+    }
+    return digest;
+}
+
+static void place_head(struct arena *arena, struct head_scratch *scratch, const struct head *head)
+{
+    // The constant follows the network's outputs, whose kernel writes whole lanes.
+    scratch->feature_stride = kernel_padded(head->features);
+    scratch->features = arena_take(arena, AGENT_BATCH_LIMIT * scratch->feature_stride, sizeof(float));
+    scratch->z_stride = kernel_padded(head->features + head->targets);
+    scratch->z = arena_take(arena, AGENT_BATCH_LIMIT * scratch->z_stride, sizeof(int32_t));
+    scratch->targets = arena_take(arena, head->targets, sizeof(double));
+    size_t rows = head->representation.probe_count + 1;
+    void *memory = arena_take(arena, posterior_size(head->prior, rows), 1);
+    if (memory)
+        posterior_init(&scratch->posterior, head->prior, rows, memory);
+}
+
+static void place(struct arena *arena, struct agent_scratch *scratch, const struct model *model)
+{
+    size_t hidden = network_scratch(&model->policy, AGENT_BATCH_LIMIT);
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (model->heads[kind].present) {
+            place_head(arena, &scratch->heads[kind], &model->heads[kind]);
+            size_t floats = network_scratch(&model->heads[kind].basis, AGENT_BATCH_LIMIT);
+            hidden = floats > hidden ? floats : hidden;
+        }
+    scratch->hidden = arena_take(arena, hidden, sizeof(float));
+    scratch->input_stride = kernel_padded(head_inputs(model, HEAD_REWARD));
+    scratch->inputs = arena_take(arena, AGENT_BATCH_LIMIT * scratch->input_stride, sizeof(float));
+    scratch->policy_stride = kernel_padded(model->input_dim);
+    scratch->policy_inputs = arena_take(arena, AGENT_BATCH_LIMIT * scratch->policy_stride, sizeof(float));
+    scratch->raw = arena_take(arena, model->input_dim, sizeof(float));
+    scratch->action_stride = kernel_padded(model->action_dim);
+    scratch->actions = arena_take(arena, AGENT_BATCH_LIMIT * scratch->action_stride, sizeof(float));
+    scratch->draw = arena_take(arena, model->heads[HEAD_REWARD].features, sizeof(double));
+    void *memory = arena_take(arena, agent_belief_size(model), 1);
+    if (memory)
+        agent_belief_init(&scratch->prior, model, memory);
+}
+
+struct agent_scratch *agent_scratch_new(const struct model *model)
+{
+    struct agent_scratch *scratch = calloc(1, sizeof *scratch);
+    if (scratch == NULL)
+        return NULL;
+    place(&scratch->arena, scratch, model);
+    if (!arena_allocate(&scratch->arena)) {
+        free(scratch);
+        return NULL;
+    }
+    place(&scratch->arena, scratch, model);
+    scratch->kernels = kernels_best();
+    return scratch;
+}
+
+void agent_scratch_free(struct agent_scratch *scratch)
+{
+    if (scratch == NULL)
+        return;
+    free(scratch->arena.base);
+    free(scratch);
+}
+
+// Index of the first number that is not finite, or the count.
+static size_t first_not_finite(const float *x, size_t count)
+{
+    size_t i = 0;
+    while (i < count && isfinite(x[i]))
+        i++;
+    return i;
+}
+
+int agent_check_observation(const struct model *model, const float *observation, size_t *where)
+{
+    *where = first_not_finite(observation, model->observation_dim);
+    return *where < model->observation_dim ? -EDOM : 0;
+}
+
+static inline float clip(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+// out = clip((x - mean) / scale)
+static void normalise(float *out, const float *x, const float *mean, const float *scale, float limit, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = clip((x[i] - mean[i]) / scale[i], -limit, limit);
+}
+
+// False when something is not finite; the item then says where, counted within [s, a, s', r].
+static int check_item(const struct model *model, struct observation_item *item)
+{
+    size_t obs = model->observation_dim, act = model->action_dim;
+    size_t where = first_not_finite(item->observation, obs);
+    if (where == obs)
+        where += first_not_finite(item->action, act);
+    if (where == obs + act)
+        where += first_not_finite(item->next_observation, obs);
+    if (where == 2 * obs + act)
+        where += isfinite(item->reward) ? 1 : 0;
+    if (where == 2 * obs + act + 1)
+        return 1;
+    item->status = OBSERVE_NOT_FINITE;
+    item->where_head = OBSERVE_WHERE_ITEM;
+    item->where = where;
+    return 0;
+}
+
+// [s, a, s'] as the basis networks see them.
+static void fill_inputs(float *row, const struct model *model, const struct observation_item *item)
+{
+    size_t obs = model->observation_dim, act = model->action_dim;
+    normalise(row, item->observation, model->observation_mean, model->observation_scale, model->observation_clip, obs);
+    // [low, high] -> [-1, 1]
+    for (size_t i = 0; i < act; i++) {
+        float low = model->action_low[i], high = model->action_high[i];
+        row[obs + i] = 2 * ((clip(item->action[i], low, high) - low) / (high - low)) - 1;
+    }
+    normalise(row + obs + act, item->next_observation, model->observation_mean, model->observation_scale,
+              model->observation_clip, obs);
+}
+
+// y in standard deviations.
+static void fill_targets(double *y, const struct head *head, enum head_kind kind, const struct observation_item *item)
+{
+    for (size_t i = 0; i < head->targets; i++) {
+        double value = kind == HEAD_REWARD ? (double)item->reward
+                                           : (double)item->next_observation[i] - (double)item->observation[i];
+        y[i] = (value - head->target_mean[i]) / head->target_scale[i];
+    }
+}
+
+// z of one item for all heads, or of none.
+static void round_item(const struct model *model, struct agent_scratch *scratch, struct observation_item *item,
+                       size_t b)
+{
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        const struct head *head = &model->heads[kind];
+        struct head_scratch *own = &scratch->heads[kind];
+        if (!head->present)
+            continue;
+        float *phi = own->features + b * own->feature_stride;
+        phi[head->features - 1] = 1;
+        fill_targets(own->targets, head, kind, item);
+        item->z[kind] = own->z + b * own->z_stride;
+        int error = belief_round(item->z[kind], &item->where, phi, head->features, own->targets, head->targets);
+        if (error) {
+            item->status = error == -ERANGE ? OBSERVE_OUT_OF_RANGE : OBSERVE_NOT_FINITE;
+            item->where_head = (int)kind;
+            return;
+        }
+    }
+}
+
+void agent_features(const struct model *model, struct agent_scratch *scratch, struct observation_item *items,
+                    size_t count)
+{
+    assert(count <= AGENT_BATCH_LIMIT);
+    for (size_t b = 0; b < count; b++) {
+        items[b].status = OBSERVE_ABSORBED;
+        items[b].where_head = OBSERVE_WHERE_ITEM;
+        items[b].where = 0;
+        if (check_item(model, &items[b]))
+            fill_inputs(scratch->inputs + b * scratch->input_stride, model, &items[b]);
+        else
+            memset(scratch->inputs + b * scratch->input_stride, 0, scratch->input_stride * sizeof(float));
+    }
+    // The transition's [s, a] is the beginning of the reward's [s, a, s'].
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (model->heads[kind].present)
+            network_forward(&model->heads[kind].basis, scratch->kernels, scratch->heads[kind].features,
+                            scratch->heads[kind].feature_stride, scratch->inputs, scratch->input_stride, count,
+                            scratch->hidden);
+    for (size_t b = 0; b < count; b++) {
+        if (items[b].status == OBSERVE_ABSORBED)
+            round_item(model, scratch, &items[b], b);
+        for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+            if (items[b].status != OBSERVE_ABSORBED || !model->heads[kind].present)
+                items[b].z[kind] = NULL;
+    }
+}
+
+void agent_observe(const struct model *model, struct agent_scratch *scratch, struct observation_item *items,
+                   size_t count)
+{
+    agent_features(model, scratch, items, count);
+    for (size_t b = 0; b < count; b++)
+        for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+            if (items[b].z[kind])
+                belief_add(&items[b].belief->heads[kind], items[b].z[kind]);
+}
+
+// The policy's raw input row: observation, then what it is shown of the belief.
+static int fill_raw(float *raw, const struct model *model, struct agent_scratch *scratch, struct action_item *item)
+{
+    memcpy(raw, item->observation, model->observation_dim * sizeof *raw);
+    raw += model->observation_dim;
+    if (model->reads_task)
+        memcpy(raw, item->task, model->task_dim * sizeof *raw);
+
+    const struct agent_belief *belief = item->belief ? item->belief : &scratch->prior;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        const struct head *head = &model->heads[kind];
+        item->surprise[kind] = (struct predictive){.p_value = 1};
+        if (!head->present)
+            continue;
+        const int32_t *z = head->judged && item->z && item->belief ? item->z[kind] : NULL;
+        if (head->representation.kind == REPRESENTATION_NONE && z == NULL)
+            continue;
+        int error = representation_write(raw, &head->representation, &scratch->heads[kind].posterior, head->prior,
+                                         &belief->heads[kind], z, &item->surprise[kind]);
+        if (error)
+            return error;
+        raw += representation_count(&head->representation);
+    }
+    return 0;
+}
+
+// Within the bounds; a policy that overflowed has no opinion.
+static int take_action(struct action_item *item, const struct model *model, const float *output)
+{
+    int error = item->error;
+    if (error == 0 && first_not_finite(output, model->action_dim) < model->action_dim)
+        error = -EDOM;
+    for (size_t i = 0; i < model->action_dim; i++)
+        item->action[i] = clip(error ? 0 : output[i], model->action_low[i], model->action_high[i]);
+    return error;
+}
+
+void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count)
+{
+    assert(count <= AGENT_BATCH_LIMIT);
+    for (size_t b = 0; b < count; b++) {
+        float *raw = items[b].input ? items[b].input : scratch->raw;
+        float *row = scratch->policy_inputs + b * scratch->policy_stride;
+        items[b].error = fill_raw(raw, model, scratch, &items[b]);
+        if (items[b].error == 0)
+            normalise(row, raw, model->input_mean, model->input_scale, model->input_clip, model->input_dim);
+        else
+            memset(row, 0, model->input_dim * sizeof *row);
+    }
+    network_forward(&model->policy, scratch->kernels, scratch->actions, scratch->action_stride, scratch->policy_inputs,
+                    scratch->policy_stride, count, scratch->hidden);
+    for (size_t b = 0; b < count; b++)
+        items[b].error = take_action(&items[b], model, scratch->actions + b * scratch->action_stride);
+}
+
+// The landmark whose reward this draw of M expects to be highest; the first of equals.
+static size_t best_landmark(const struct model *model, const double *M)
+{
+    size_t D = model->heads[HEAD_REWARD].features, best = 0;
+    double highest = -INFINITY;
+    for (size_t l = 0; l < model->landmark_count; l++) {
+        const double *phi = model->landmark_features + l * D;
+        double reward = 0;
+        for (size_t i = 0; i < D; i++)
+            reward = fma(M[i], phi[i], reward);
+        if (reward > highest) {
+            highest = reward;
+            best = l;
+        }
+    }
+    return best;
+}
+
+int agent_estimate(const struct model *model, struct agent_scratch *scratch, const struct agent_belief *belief,
+                   size_t draws, double *mean, double *sd)
+{
+    assert(draws > 0 && draws <= DRAWS_LIMIT);
+    if (model->landmark_count == 0)
+        return -ENOTSUP;
+    const struct head *head = &model->heads[HEAD_REWARD];
+    struct head_scratch *own = &scratch->heads[HEAD_REWARD];
+    const struct belief *data = &(belief ? belief : &scratch->prior)->heads[HEAD_REWARD];
+    int error = posterior_solve(&own->posterior, head->prior, data, POSTERIOR_MEAN | POSTERIOR_SCALE, NULL, 0);
+    if (error)
+        return error;
+
+    // The belief's digest seeds the draws, so asking twice gives one answer. Mean and sum of squares by Welford.
+    struct random_stream stream = random_stream(data->digest.word[0], (uint32_t)data->digest.word[1],
+                                                (uint32_t)(data->digest.word[1] >> 32), 0);
+    for (size_t j = 0; j < model->task_dim; j++)
+        mean[j] = sd[j] = 0;
+    for (size_t n = 1; n <= draws; n++) {
+        posterior_sample(&own->posterior, &stream, scratch->draw, NULL);
+        const double *task = model->landmark_tasks + best_landmark(model, scratch->draw) * model->task_dim;
+        for (size_t j = 0; j < model->task_dim; j++) {
+            double off = task[j] - mean[j];
+            mean[j] += off / (double)n;
+            sd[j] += off * (task[j] - mean[j]);
+        }
+    }
+    for (size_t j = 0; j < model->task_dim; j++)
+        sd[j] = draws > 1 ? sqrt(sd[j] / (double)(draws - 1)) : 0;
+    return 0;
+}
