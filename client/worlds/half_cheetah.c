@@ -20,7 +20,8 @@ static const double engine_seconds = 0.01;
 static const double step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01;
 static const double action_cost = 0.05;
 static const double start_noise = 0.1;
-static const double speed_limit = 3;     // of half-cheetah-vel, m/s
+static const double speed_limit = 3;  // of half-cheetah-vel, m/s
+static const double unclear = 0.25;   // a speed (m/s) that shows no direction, or is this far outside the family
 
 extern const char half_cheetah_xml[];
 extern const size_t half_cheetah_xml_size;
@@ -91,6 +92,8 @@ static int run(struct world_instance *instance, const float *action, double *spe
         data->ctrl[i] = action[i];
         square += (double)action[i] * action[i];
     }
+    if (!isfinite((float)square))  // nor would the reward be
+        return -EIO;
     int error = simulation_step(&instance->simulation, HALF_CHEETAH_FRAME_SKIP);
     if (error)
         return error;
@@ -148,7 +151,7 @@ static int ideal_dir(const float *observation, const float *action, const float 
 {
     (void)action;
     double speed = achieved_speed(observation, next_observation);
-    if (!(fabs(speed) > 0.25))
+    if (!(fabs(speed) > unclear))
         return 0;
     *task = speed > 0 ? 1 : -1;
     return 1;
@@ -159,7 +162,7 @@ static int ideal_vel(const float *observation, const float *action, const float 
 {
     (void)action;
     double speed = achieved_speed(observation, next_observation), near = fmax(0, fmin(speed_limit, speed));
-    if (!(fabs(speed - near) <= 0.25))
+    if (!(fabs(speed - near) <= unclear))
         return 0;
     *task = near;
     return 1;
