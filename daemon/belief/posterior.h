@@ -13,6 +13,7 @@
 
 #include "belief.h"
 
+struct kernels;
 struct random_stream;
 
 // Immutable once made; shared by everybody.
@@ -56,8 +57,13 @@ struct posterior {
     double *row_variance;    // phi' Xi_n^-1 phi                                  (rows)
     double log_det_precision;  // ln |Xi_n|
     double log_det_scale;      // ln |Omega_n|, with POSTERIOR_SCALE
-    double *panel;           // working memory: L11 and all rows below it
+    const struct kernels *kernels;  // kernels_best(); tests choose others, the bits are the same
+    double *row_mean_low;    // what row_mean rounded away, where refined             (rows, d)
+    double *row_variance_low;  //                                                     (rows)
+    double *panel;           // working memory: L11 and all rows below it, column after column
     size_t stride;
+    double *corner;          // L22, column after column                              (d, corner_stride)
+    size_t corner_stride;
     double *scratch;
 };
 

@@ -1,0 +1,106 @@
+// A belief as bytes, little-endian, one way to write each belief:
+//
+//     0   4  "BELF"
+//     4   2  version, 1
+//     6   2  fraction bits of the fixed point, 24
+//     8   4  D
+//     12  4  d
+//     16  8  count
+//     24  16 digest, two words
+//     40  16 per entry of the packed triangle, column after column: 128-bit two's complement
+//
+// Bytes come from clients and old disks, so decoding believes nothing: besides form and digest it checks that
+// the sums can be those of `count` transitions within their bounds, which also keeps later arithmetic in range.
+
+#include "digest.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { VERSION = 1, HEADER_SIZE = 40, ENTRY_SIZE = 16 };
+static const uint8_t MAGIC[4] = {'B', 'E', 'L', 'F'};
+
+static void put(uint8_t *out, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        out[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint64_t get(const uint8_t *in, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t)in[i] << 8 * i;
+    return value;
+}
+
+size_t belief_encoded_size(size_t features, size_t targets)
+{
+    return HEADER_SIZE + ENTRY_SIZE * belief_entries(features, targets);
+}
+
+void belief_encode(uint8_t *out, const struct belief *belief)
+{
+    memcpy(out, MAGIC, sizeof MAGIC);
+    put(out + 4, VERSION, 2);
+    put(out + 6, BELIEF_FRACTION_BITS, 2);
+    put(out + 8, belief->features, 4);
+    put(out + 12, belief->targets, 4);
+    put(out + 16, belief->count, 8);
+    put(out + 24, belief->digest.word[0], 8);
+    put(out + 32, belief->digest.word[1], 8);
+    size_t entries = belief_entries(belief->features, belief->targets);
+    for (size_t i = 0; i < entries; i++) {
+        put(out + HEADER_SIZE + ENTRY_SIZE * i, belief->low[i], 8);
+        put(out + HEADER_SIZE + ENTRY_SIZE * i + 8, (uint64_t)belief->high[i], 8);
+    }
+}
+
+// Can this entry be a sum of `count` products z_r z_c?
+static int possible(uint64_t low, int64_t high, uint64_t count, int diagonal, int target_r, int target_c)
+{
+    __int128 value = (__int128)((unsigned __int128)(uint64_t)high << 64 | low);
+    // |z| <= 2^24, or 32 2^24 = 2^29 for a target.
+    int bits = 2 * BELIEF_FRACTION_BITS + 5 * (target_r + target_c);
+    __int128 bound = (__int128)count << bits;
+    return value <= bound && value >= (diagonal ? 0 : -bound);
+}
+
+int belief_decode(struct belief *belief, const uint8_t *bytes, size_t size)
+{
+    if (size < 6 || memcmp(bytes, MAGIC, sizeof MAGIC))
+        return -EBADMSG;
+    if (get(bytes + 4, 2) != VERSION)
+        return -ENOTSUP;
+    if (size < HEADER_SIZE || get(bytes + 6, 2) != BELIEF_FRACTION_BITS)
+        return -EBADMSG;
+    uint64_t D = get(bytes + 8, 4), d = get(bytes + 12, 4);
+    if (D > BELIEF_FEATURES_LIMIT || d > BELIEF_TARGETS_LIMIT || size != belief_encoded_size(D, d))
+        return -EBADMSG;
+    if (D != belief->features || d != belief->targets)
+        return -EINVAL;
+
+    uint64_t count = get(bytes + 16, 8);
+    struct digest claimed = {{get(bytes + 24, 8), get(bytes + 32, 8)}}, digest = digest_of_count(count);
+    const uint8_t *entry = bytes + HEADER_SIZE;
+    for (size_t c = 0; c < D + d; c++) {
+        for (size_t r = c; r < D + d; r++, entry += ENTRY_SIZE) {
+            uint64_t low = get(entry, 8);
+            int64_t high = (int64_t)get(entry + 8, 8);
+            if (!possible(low, high, count, r == c, r >= D, c >= D))
+                return -EBADMSG;
+            digest = digest_sum(digest, digest_of_entry(r, c, low, high));
+        }
+    }
+    if (!digest_equal(digest, claimed))
+        return -EBADMSG;
+
+    belief->count = count;
+    belief->digest = digest;
+    entry = bytes + HEADER_SIZE;
+    for (size_t i = 0; i < belief_entries(D, d); i++, entry += ENTRY_SIZE) {
+        belief->low[i] = get(entry, 8);
+        belief->high[i] = (int64_t)get(entry + 8, 8);
+    }
+    return 0;
+}

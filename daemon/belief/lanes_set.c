@@ -1,0 +1,156 @@
+// One set of lanes: compiled once per instruction set with LANES_SET defined to its name.
+//
+// Plain loops over lanes that any compiler turns into vectors; fma is written out, nothing else is fused.
+
+#include "lanes.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BLOCK = KERNEL_LANES };  // lanes that are finished together
+
+// hi + lo = a + b exactly (Knuth).
+#define TWO_SUM(hi, lo, a, b)                   \
+    do {                                        \
+        double two_a = (a), two_b = (b);        \
+        double two_s = two_a + two_b;           \
+        double two_t = two_s - two_a;           \
+        (lo) = (two_a - (two_s - two_t)) + (two_b - two_t); \
+        (hi) = two_s;                           \
+    } while (0)
+
+static void residual(double *R, double *R_low, const double *B, const double *B_low, const double *A,
+                     const double *A_low, size_t lda, const double *X, size_t ld, size_t rows, size_t inner,
+                     size_t count)
+{
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t first = 0; first < count; first += BLOCK) {
+            double hi[BLOCK], lo[BLOCK];
+            for (size_t j = 0; j < BLOCK; j++) {
+                hi[j] = B ? B[i * ld + first + j] : 0;
+                lo[j] = B ? B_low[i * ld + first + j] : 0;
+            }
+            for (size_t k = 0; k < inner; k++) {
+                double a = -A[i * lda + k], a_low = A_low ? -A_low[i * lda + k] : 0;
+                const double *x = X + k * ld + first;
+                for (size_t j = 0; j < BLOCK; j++) {
+                    // (hi, lo) += a x: the product exactly, its sum with hi exactly, all that is small in lo
+                    double product = a * x[j], lost, error = fma(a, x[j], -product);
+                    TWO_SUM(hi[j], lost, hi[j], product);
+                    lo[j] += lost + fma(a_low, x[j], error);
+                }
+            }
+            for (size_t j = 0; j < BLOCK; j++)
+                TWO_SUM(R[i * ld + first + j], R_low[i * ld + first + j], hi[j], lo[j]);
+        }
+    }
+}
+
+static void solve(double *X, size_t ld, const double *panel, size_t stride, size_t D, size_t count)
+{
+    for (size_t first = 0; first < count; first += BLOCK) {
+        for (size_t c = 0; c < D; c++) {  // L Y = X
+            double x[BLOCK], reciprocal = 1 / panel[c * stride + c];
+            memcpy(x, X + c * ld + first, sizeof x);
+            for (size_t k = 0; k < c; k++)
+                for (size_t j = 0; j < BLOCK; j++)
+                    x[j] = fma(-panel[k * stride + c], X[k * ld + first + j], x[j]);
+            for (size_t j = 0; j < BLOCK; j++)
+                X[c * ld + first + j] = x[j] * reciprocal;
+        }
+        for (size_t c = D; c-- > 0;) {  // L' X = Y
+            double x[BLOCK], reciprocal = 1 / panel[c * stride + c];
+            memcpy(x, X + c * ld + first, sizeof x);
+            for (size_t k = D; k-- > c + 1;)
+                for (size_t j = 0; j < BLOCK; j++)
+                    x[j] = fma(-panel[c * stride + k], X[k * ld + first + j], x[j]);
+            for (size_t j = 0; j < BLOCK; j++)
+                X[c * ld + first + j] = x[j] * reciprocal;
+        }
+    }
+}
+
+static void forward(double *x, const double *panel, size_t stride, size_t D)
+{
+    for (size_t c = 0; c < D; c++) {
+        const double *column = panel + c * stride;
+        x[c] *= 1 / column[c];
+        for (size_t r = c + 1; r < D; r++)
+            x[r] = fma(-column[r], x[c], x[r]);
+    }
+}
+
+static void combine(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
+                    const double *v)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = 0;
+    for (size_t k = 0; k < D; k++)
+        for (size_t i = 0; i < count; i++)
+            out[i] = fma(panel[k * stride + first + i], v[k], out[i]);
+}
+
+static void squares(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = 0;
+    for (size_t k = 0; k < D; k++)
+        for (size_t i = 0; i < count; i++)
+            out[i] = fma(panel[k * stride + first + i], panel[k * stride + first + i], out[i]);
+}
+
+static void schur(double *corner, size_t corner_stride, const double *panel, size_t stride, size_t D, size_t d)
+{
+    for (size_t c = 0; c < d; c++) {
+        double *out = corner + c * corner_stride;
+        memcpy(out + c, panel + (D + c) * stride + D + c, (d - c) * sizeof *out);
+        for (size_t k = 0; k < D; k++) {
+            const double *column = panel + k * stride + D;
+            for (size_t r = c; r < d; r++)
+                out[r] = fma(-column[r], column[c], out[r]);
+        }
+    }
+}
+
+// x = 2^e m with m in [sqrt 1/2, sqrt 2);  ln x = e ln 2 + 2 artanh((m - 1) / (m + 1)), the series to f^21.
+static void logarithm(double *out, const double *x, size_t count)
+{
+    const uint64_t root_half = 0x3fe6a09e667f3bcd;  // bits of sqrt 1/2
+    const double ln2 = 0x1.62e42fefa38p-1, ln2_low = 0x1.ef35793c7673p-45;  // ln 2 in two parts, the first short
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        // Count exponents from sqrt 1/2 upwards, so that the mantissa falls into the interval above.
+        uint64_t offset = bits - root_half, mantissa = (offset & 0x000fffffffffffff) + root_half;
+        // The exponent as a double: written into the low bits of 2^52 + 2^51, which then goes away.
+        uint64_t exponent_bits = 0x4338000000000000 + ((offset >> 52) ^ 0x800);
+        double m, exponent;
+        memcpy(&m, &mantissa, sizeof m);
+        memcpy(&exponent, &exponent_bits, sizeof exponent);
+        exponent -= 0x1.8p52 + 0x800;
+
+        double f = (m - 1) / (m + 1), s = f * f, tail = 2.0 / 21;
+        tail = fma(tail, s, 2.0 / 19);
+        tail = fma(tail, s, 2.0 / 17);
+        tail = fma(tail, s, 2.0 / 15);
+        tail = fma(tail, s, 2.0 / 13);
+        tail = fma(tail, s, 2.0 / 11);
+        tail = fma(tail, s, 2.0 / 9);
+        tail = fma(tail, s, 2.0 / 7);
+        tail = fma(tail, s, 2.0 / 5);
+        tail = fma(tail, s, 2.0 / 3);
+        // 2 f = (m - 1) - f (m - 1): keeps the last bit where ln x is small.
+        double small = fma(tail * s, f, fma(exponent, ln2_low, -f * (m - 1)));
+        out[i] = fma(exponent, ln2, (m - 1) + small);
+    }
+}
+
+const struct lanes LANES_SET = {
+    .residual = residual,
+    .solve = solve,
+    .forward = forward,
+    .combine = combine,
+    .squares = squares,
+    .schur = schur,
+    .logarithm = logarithm,
+};

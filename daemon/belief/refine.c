@@ -1,0 +1,221 @@
+// Refinement of a solve whose factor lost digits, against the exact matrix.
+//
+// With X from the factor, the residual R = B - A11 X is taken in double-double against the integers themselves,
+// and the factor turns it into a correction dX = A11^-1 R. Quadratic forms of the solution are of second order
+// in what X still lacks, so one residual gives them all:
+//
+//     b_i' A^-1 b_j  =  b_i' x_j + x_i' r_j + (x_i* - x_i)' r_j,    x_i* - x_i = dx_i, nearly
+//
+// which is the scale (b = A12, taken from A22), a row's mean (b_i = phi, b_j = A12), a row's variance
+// (both phi) and the weights' variances (both e_k). If the first correction was large the residual is taken again.
+//
+// Columns do not influence each other: what else was asked for never changes a bit.
+
+#include "solve.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PASSES_LIMIT = 10 };
+
+// A, B and X by parts: A = [A11; A21] row-major (P, D); B = [A12, rows of interest, I] (D, ld).
+struct system {
+    size_t D, d, columns, ld;
+    double *A, *A_low;              // (P, D)
+    double *B, *B_low;              // (D, ld)
+    double *X, *R, *R_low, *dX;     // (D, ld)
+    double *corner, *corner_low;    // A22, then A22 - A21 X    (d, ld)
+    double *previous;               // size of each column's last correction, 0 once it is done   (columns)
+};
+
+static size_t lay_out(struct system *s, size_t D, size_t d, size_t columns, double *memory)
+{
+    size_t used = 0;
+    *s = (struct system){.D = D, .d = d, .columns = columns, .ld = kernel_padded(columns)};
+    s->A = take_doubles(memory, &used, (D + d) * D), s->A_low = take_doubles(memory, &used, (D + d) * D);
+    s->B = take_doubles(memory, &used, D * s->ld), s->B_low = take_doubles(memory, &used, D * s->ld);
+    s->X = take_doubles(memory, &used, D * s->ld), s->dX = take_doubles(memory, &used, D * s->ld);
+    s->R = take_doubles(memory, &used, D * s->ld), s->R_low = take_doubles(memory, &used, D * s->ld);
+    s->corner = take_doubles(memory, &used, d * s->ld), s->corner_low = take_doubles(memory, &used, d * s->ld);
+    s->previous = take_doubles(memory, &used, columns);
+    return used;
+}
+
+size_t posterior_refine_room(size_t D, size_t d, size_t rows_limit)
+{
+    struct system shape;
+    return lay_out(&shape, D, d, d + rows_limit + D, NULL);
+}
+
+// hi + lo = a + b exactly (Knuth).
+static inline void two_sum(double *hi, double *lo, double a, double b)
+{
+    double s = a + b, t = s - a;
+    *lo = (a - (s - t)) + (b - t);
+    *hi = s;
+}
+
+// prior + S 2^-48, to twice a double's digits: the integer's three pieces of 64, 32 and 32 bits are doubles.
+static void exact_entry(double *hi, double *lo, double prior, double prior_low, uint64_t low, int64_t high)
+{
+    const double unit = 0x1p-48;
+    double lost, lost_too, sum;
+    two_sum(&sum, &lost, (double)high * 0x1p64 * unit, (double)(low >> 32) * 0x1p32 * unit);
+    two_sum(&sum, &lost_too, sum, (double)(low & 0xffffffff) * unit);
+    lost += lost_too;
+    two_sum(&sum, &lost_too, sum, prior);
+    lost += lost_too + prior_low;
+    two_sum(hi, lo, sum, lost);
+}
+
+// A11 in full, A21, A12 as its transpose into B, A22 into the corner.
+static void load_matrix(struct system *s, const struct prior *prior, const struct belief *belief,
+                        const struct refinement *what)
+{
+    size_t D = s->D, P = D + s->d, entry = 0;
+    for (size_t c = 0; c < (what->scale ? P : D); c++) {
+        for (size_t r = c; r < P; r++, entry++) {
+            double hi, lo;
+            exact_entry(&hi, &lo, prior->packed[entry], prior->packed_low[entry], belief->low[entry],
+                        belief->high[entry]);
+            if (c >= D) {
+                s->corner[(r - D) * s->ld + c - D] = s->corner[(c - D) * s->ld + r - D] = hi;
+                s->corner_low[(r - D) * s->ld + c - D] = s->corner_low[(c - D) * s->ld + r - D] = lo;
+                continue;
+            }
+            s->A[r * D + c] = hi;
+            s->A_low[r * D + c] = lo;
+            if (r < D) {
+                s->A[c * D + r] = hi;
+                s->A_low[c * D + r] = lo;
+            } else if (what->targets) {
+                s->B[c * s->ld + r - D] = hi;
+                s->B_low[c * s->ld + r - D] = lo;
+            }
+        }
+    }
+}
+
+// The size of a column's correction relative to the column, both by their largest entry.
+static double relative_size(const struct system *s, size_t j)
+{
+    double correction = 0, solution = 0;
+    for (size_t i = 0; i < s->D; i++) {
+        correction = fmax(correction, fabs(s->dX[i * s->ld + j]));
+        solution = fmax(solution, fabs(s->X[i * s->ld + j]));
+    }
+    return correction > 0 ? correction / solution : 0;
+}
+
+// Residuals and corrections until each column's next correction would not matter any more; X stays the
+// point at which R and dX were taken.
+static void converge(struct system *s, const struct posterior *p)
+{
+    double *previous = s->previous;
+    const struct lanes *lanes = lanes_for(p->kernels);
+    for (size_t j = 0; j < s->columns; j++)
+        previous[j] = 1;
+    for (int pass = 0;; pass++) {
+        lanes->residual(s->R, s->R_low, s->B, s->B_low, s->A, s->A_low, s->D, s->X, s->ld, s->D, s->D, s->columns);
+        memcpy(s->dX, s->R, s->D * s->ld * sizeof *s->dX);
+        lanes->solve(s->dX, s->ld, p->panel, p->stride, s->D, s->columns);
+        if (pass == PASSES_LIMIT)
+            return;
+        int again = 0;
+        for (size_t j = 0; j < s->columns; j++) {
+            if (previous[j] == 0)
+                continue;
+            // Corrections shrink by about size / previous each time.
+            double size = relative_size(s, j);
+            if (size * size <= 0x1p-48 * previous[j]) {
+                previous[j] = 0;
+                continue;
+            }
+            for (size_t i = 0; i < s->D; i++)
+                s->X[i * s->ld + j] += s->dX[i * s->ld + j];
+            previous[j] = size;
+            again = 1;
+        }
+        if (!again)
+            return;
+    }
+}
+
+// b_i' A^-1 b_j in double-double from columns i and j, with b_i exact doubles.
+static void quadratic(double *hi, double *lo, const struct system *s, size_t i, size_t j)
+{
+    double sum = 0, small = 0;
+    for (size_t k = 0; k < s->D; k++) {
+        size_t at_i = k * s->ld + i, at_j = k * s->ld + j;
+        double product = s->B[at_i] * s->X[at_j], lost;
+        double error = fma(s->B[at_i], s->X[at_j], -product);
+        two_sum(&sum, &lost, sum, product);
+        small += lost + error;
+        small = fma(s->X[at_i] + s->dX[at_i], s->R[at_j], small);
+    }
+    two_sum(hi, lo, sum, small);
+}
+
+static void write_solution(struct posterior *p, const struct system *s, const struct refinement *what,
+                           size_t first, size_t count)
+{
+    if (what->targets)
+        for (size_t i = 0; i < s->D; i++)
+            for (size_t j = 0; j < s->d; j++)
+                p->mean[i * s->d + j] = s->X[i * s->ld + j] + s->dX[i * s->ld + j];
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < s->d; j++)
+            quadratic(&p->row_mean[i * s->d + j], &p->row_mean_low[i * s->d + j], s, first + i, j);
+        quadratic(&p->row_variance[i], &p->row_variance_low[i], s, first + i, first + i);
+    }
+    if (what->variance) {
+        for (size_t k = 0; k < s->D; k++) {
+            double lost;
+            quadratic(&p->variance[k], &lost, s, first + count + k, first + count + k);
+        }
+    }
+}
+
+// Omega = A22 - A21 X - (X + dX)' R, into the posterior's corner.
+static void write_scale(struct posterior *p, const struct system *s)
+{
+    size_t D = s->D, d = s->d;
+    lanes_for(p->kernels)->residual(s->corner, s->corner_low, s->corner, s->corner_low, s->A + D * D,
+                                    s->A_low + D * D, D, s->X, s->ld, d, D, d);
+    for (size_t c = 0; c < d; c++) {
+        for (size_t r = c; r < d; r++) {
+            double sum = 0;
+            for (size_t k = 0; k < D; k++)
+                sum = fma(s->X[k * s->ld + r] + s->dX[k * s->ld + r], s->R[k * s->ld + c], sum);
+            p->corner[c * p->corner_stride + r] = s->corner[r * s->ld + c] + (s->corner_low[r * s->ld + c] - sum);
+        }
+    }
+}
+
+void posterior_refine(struct posterior *p, const struct prior *prior, const struct belief *belief,
+                      const struct refinement *what, const struct interest *interest)
+{
+    size_t D = p->D, d = what->targets ? p->d : 0, rows = what->solution ? interest->count : 0;
+    size_t identity = what->solution && what->variance ? D : 0;
+    struct system s;
+    lay_out(&s, D, p->d, d + rows + identity, p->scratch);
+    load_matrix(&s, prior, belief, what);
+
+    // B = [A12, phi', I] and X = A11^-1 B as the factor sees it. Columns of padding are zero.
+    size_t ld = s.ld;
+    for (size_t k = 0; k < D; k++) {
+        memset(s.B + k * ld + d, 0, (ld - d) * sizeof *s.B);
+        memset(s.B_low + k * ld + d, 0, (ld - d) * sizeof *s.B_low);
+        for (size_t i = 0; i < rows; i++)
+            s.B[k * ld + d + i] = interest_row(interest, i, D)[k];
+        if (identity)
+            s.B[k * ld + d + rows + k] = 1;
+    }
+    memcpy(s.X, s.B, D * ld * sizeof *s.X);
+    lanes_for(p->kernels)->solve(s.X, ld, p->panel, p->stride, D, s.columns);
+    converge(&s, p);
+    if (what->solution)
+        write_solution(p, &s, what, d, rows);
+    if (what->scale)
+        write_scale(p, &s);
+}
