@@ -6,15 +6,20 @@
 #include "client/worlds/world.h"
 #include "parallel.h"
 
+enum { EVALUATE_EPISODES_LIMIT = 8 };
+
 enum evaluate_agent { EVALUATE_BELIEF, EVALUATE_PRIOR, EVALUATE_ORACLE };
 
 struct evaluation {
-    size_t tasks, episodes;
-    double *returns;        // (tasks, episodes), the caller's
-    double mean[8], standard_error[8];  // per episode
+    size_t tasks, episodes;  // episodes: the world's
+    double *returns;         // (tasks, episodes), the caller's
+    double mean[EVALUATE_EPISODES_LIMIT];            // over tasks, per episode
+    double standard_error[EVALUATE_EPISODES_LIMIT];  // of the mean; NaN for one task
 };
 
 // Tasks and starts are drawn from streams of purpose "evaluate" and seed, which training never uses, so all agents
-// meet the same tasks and starts, and the result does not depend on the threads. -EIO: a simulation diverged.
+// meet the same tasks and starts, and the result does not depend on the threads.
+// -EINVAL: world and model have other dimensions, no tasks, or an oracle is asked for and the model is none (or the other
+// way round); -ENOMEM; -EIO: a simulation diverged, and returns holds rubbish.
 int evaluate(struct evaluation *result, const struct world *world, const struct model *model,
              enum evaluate_agent agent, size_t tasks, uint64_t seed, struct pool *pool);
