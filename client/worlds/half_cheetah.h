@@ -1,5 +1,5 @@
 #pragma once
-// The half cheetah's instance, open to tests and tools; users take half_cheetah_dir and half_cheetah_vel from world.h.
+// The half cheetah's instance, open to tests and tools; everybody else finds the worlds through world.h.
 
 #include "simulation.h"
 #include "worlds.h"

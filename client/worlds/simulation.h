@@ -1,5 +1,5 @@
 #pragma once
-// A MuJoCo simulation of a built-in model, and all that one has to know about the engine's versions (2.2.2 and later).
+// A MuJoCo simulation of a built-in model, and all that there is to know about engine versions (2.2.2 and later).
 //
 // The compiled model is immutable and shared by all simulations of it; it is loaded when the first one opens and
 // released when the last one closes. Opening and closing may happen in any thread; a simulation belongs to one.
