@@ -1,8 +1,8 @@
 // Plays fresh tasks, many side by side.
 //
-// A part is up to AGENT_BATCH_LIMIT tasks in lock step, so that each control step is one batched pass of the policy and one
-// of the features: what the daemon does for as many robots. An answer does not depend on its batch, and a task has its own
-// random streams, so neither the threads nor the size of a part can be seen in the result.
+// A part is up to AGENT_BATCH_LIMIT tasks in lock step, so that each control step is one batched pass of the policy
+// and one of the features: what the daemon does for as many robots. An answer does not depend on its batch, and a
+// task has its own random streams, so neither the threads nor the size of a part can be seen in the result.
 
 #include "evaluate.h"
 
@@ -97,7 +97,8 @@ static int play_episode(const struct run *run, struct team *team, size_t first, 
 {
     for (size_t i = 0; i < count; i++) {
         struct lane *lane = team->active[i] = &team->lanes[i];
-        struct random_stream start = random_stream(run->seed, PURPOSE, (uint32_t)(first + i), 1 + (uint32_t)episode);
+        uint32_t task = (uint32_t)(first + i);
+        struct random_stream start = random_stream(run->seed, PURPOSE, task, 1 + (uint32_t)episode);
         run->world->reset(lane->instance, lane->task, &start, lane->observation);
         lane->total = 0;
     }

@@ -19,7 +19,7 @@ struct evaluation {
 
 // Tasks and starts are drawn from streams of purpose "evaluate" and seed, which training never uses, so all agents
 // meet the same tasks and starts, and the result does not depend on the threads.
-// -EINVAL: world and model have other dimensions, no tasks, or an oracle is asked for and the model is none (or the other
-// way round); -ENOMEM; -EIO: a simulation diverged, and returns holds rubbish.
+// -EINVAL: world and model have other dimensions, no tasks, or an oracle is asked for and the model is none (or the
+// other way round); -ENOMEM; -EIO: a simulation diverged. Then returns holds rubbish.
 int evaluate(struct evaluation *result, const struct world *world, const struct model *model,
              enum evaluate_agent agent, size_t tasks, uint64_t seed, struct pool *pool);

@@ -1,10 +1,11 @@
 // JSON lines, TensorBoard's event file, and the progress line.
 //
-// train.jsonl is the record: one object per line, "frames" first in time. A run that died in the middle of a line, or
+// train.jsonl is the record: one object per line, "frames" ascending. A run that died in the middle of a line, or
 // that resumes from an older checkpoint, has lines that its resume will write again; they are cut off.
 //
-// An event file cannot be cut, other programs may be reading it. A run that resumes begins a new file, later in the order of
-// names, with a SessionLog START at the first step that will be written again; TensorBoard drops what it has from there on.
+// An event file is never cut, since TensorBoard may be reading it. A run that resumes begins a new file, later in
+// the order of names, with a SessionLog START at the first step that will be written again; TensorBoard drops what
+// it has from there on.
 //
 // A record of an event file is: length (8 bytes, little-endian), masked CRC-32C of these, payload, masked CRC-32C
 // of the payload. The payload is one protobuf message, of which four kinds are written here:

@@ -1,12 +1,12 @@
 // The pool: one ticket says which job it is and how many parts are left; threads count it down.
 //
-// A job may be as short as 100 us and there are thousands in a second, so nobody waits for a thread that is slow to
-// wake: the caller works too, and who comes late finds no parts left. Number of the job and parts left are one word, and
-// taking a part is one compare-and-swap. It fails if the job has changed since its work was read, and once it has
-// succeeded the job cannot change, because the caller waits for the part.
+// A job may be as short as 100 us and there are thousands in a second, so nobody waits for a thread that is slow
+// to wake: the caller works too, and who comes late finds no parts left. Number of the job and parts left are one
+// word, and taking a part is one compare-and-swap. It fails if the job has changed since its work was read, and
+// once it has succeeded the job cannot change, because the caller waits for the part.
 //
-// Who finds nothing to do spins for a moment, then sleeps. With more threads than processors a spinner would stand in
-// the way of the one it waits for, so then it sleeps at once.
+// Who finds nothing to do spins for a moment, then sleeps. With more threads than processors a spinner would
+// stand in the way of the one it waits for, so then it sleeps at once.
 
 #include "parallel.h"
 

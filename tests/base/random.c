@@ -1,7 +1,7 @@
 // Random numbers: the published generator bit for bit, and the distributions made from it.
 //
-// Seeds are fixed, so these tests always see the same numbers. Limits are about four standard deviations of the statistic,
-// or a Kolmogorov-Smirnov or chi-square tail of 1e-4: a wrong distribution is far beyond them.
+// Seeds are fixed, so these tests always see the same numbers. Limits are about four standard deviations of the
+// statistic, or a Kolmogorov-Smirnov or chi-square tail of 1e-4: a wrong distribution is far beyond them.
 
 #include "daemon/base/random.h"
 
@@ -39,7 +39,8 @@ START_TEST(philox_gives_the_published_vectors)
             stream.counter[k] = known[i].counter[k];
         for (int k = 0; k < 4; k++) {
             uint32_t bits = random_bits(&stream);
-            ck_assert_msg(bits == known[i].out[k], "vector %zu, word %d: %08x, not %08x", i, k, bits, known[i].out[k]);
+            ck_assert_msg(bits == known[i].out[k], "vector %zu, word %d: %08x, not %08x", i, k, bits,
+                          known[i].out[k]);
         }
     }
 }
@@ -117,7 +118,8 @@ static double moment(const double *x, double center, int power)
 static void check_mean(const char *what, double seen, double expected, double variance)
 {
     double deviations = (seen - expected) / sqrt(variance / N);
-    ck_assert_msg(fabs(deviations) < 4, "%s is %.9g, not %.9g: %.1f standard deviations", what, seen, expected, deviations);
+    ck_assert_msg(fabs(deviations) < 4, "%s is %.9g, not %.9g: %.1f standard deviations", what, seen, expected,
+                  deviations);
 }
 
 static double uniform_cdf(double x, double parameter)
@@ -188,7 +190,8 @@ END_TEST
 
 START_TEST(the_largest_and_smallest_uniform_numbers_stay_inside)
 {
-    struct random_stream all = {.left = 4, .block = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}}, none = {.left = 4};
+    struct random_stream all = {.left = 4, .block = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}};
+    struct random_stream none = {.left = 4};
     double largest = random_uniform(&all);
     ck_assert(largest == 1 - 0x1p-53 && random_uniform(&none) == 0);
     ck_assert(random_between(&all, -2, 3) < 3 && random_between(&none, -2, 3) == -2);

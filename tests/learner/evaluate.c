@@ -96,7 +96,10 @@ static int differ(const double *a, const double *b, size_t count)
 
 START_TEST(the_result_does_not_depend_on_the_threads)
 {
-    static const struct { const char *name; size_t tasks; } worlds[] = {{"point", TASKS}, {"half-cheetah-vel", 5}};
+    static const struct {
+        const char *name;
+        size_t tasks;
+    } worlds[] = {{"point", TASKS}, {"half-cheetah-vel", 5}};
     for (size_t w = 0; w < 2; w++) {
         const struct world *world = world_find(worlds[w].name);
         struct model *model = random_model(world, 0);
@@ -220,7 +223,8 @@ START_TEST(a_return_is_that_of_the_task_played_alone)
         ck_assert_uint_eq(atomic_load(&task_count), TASKS);
         struct agent_scratch *scratch = agent_scratch_new(model);
         struct agent_belief belief;
-        void *memory = aligned_alloc(KERNEL_ALIGNMENT, (agent_belief_size(model) / KERNEL_ALIGNMENT + 1) * KERNEL_ALIGNMENT);
+        size_t size = (agent_belief_size(model) / KERNEL_ALIGNMENT + 1) * KERNEL_ALIGNMENT;
+        void *memory = aligned_alloc(KERNEL_ALIGNMENT, size);
         agent_belief_init(&belief, model, memory);
         size_t short_ones = 0, long_ones = 0;
         for (size_t task = 0; task < TASKS; task++) {
@@ -231,8 +235,8 @@ START_TEST(a_return_is_that_of_the_task_played_alone)
                 double alone = play_alone(&world, model, scratch, tasks_seen[task],
                                           agents[a] == EVALUATE_BELIEF ? &belief : NULL, &steps);
                 double together = result.returns[task * world.episodes + episode];
-                ck_assert_msg(alone == together, "agent %zu, task %zu, episode %zu: %.17g alone, %.17g", a, task, episode,
-                              alone, together);
+                ck_assert_msg(alone == together, "agent %zu, task %zu, episode %zu: %.17g alone, %.17g", a, task,
+                              episode, alone, together);
                 short_ones += steps < world.horizon;
                 long_ones += steps == world.horizon;
             }

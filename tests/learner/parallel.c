@@ -117,7 +117,8 @@ START_TEST(parts_added_in_order_give_the_same_bits_for_any_number_of_threads)
         for (size_t part = 0; part < PARTS_LIMIT; part++)
             totals[i] += sum.parts[part];
         ck_assert(isfinite(totals[i]));
-        ck_assert_msg(totals[i] == totals[0], "%u threads: %.17g, one: %.17g", thread_counts[i], totals[i], totals[0]);
+        ck_assert_msg(totals[i] == totals[0], "%u threads: %.17g, one: %.17g", thread_counts[i], totals[i],
+                      totals[0]);
         pool_stop(pool);
     }
 }
@@ -146,10 +147,10 @@ START_TEST(one_thread_is_a_plain_loop)
 }
 END_TEST
 
-static double now(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
@@ -164,8 +165,8 @@ static void meet(void *context, size_t part, unsigned thread)
     (void)part, (void)thread;
     struct meeting *meeting = context;
     atomic_fetch_add(&meeting->arrived, 1);
-    double until = now() + 20;
-    while (atomic_load(&meeting->arrived) < meeting->expected && now() < until)
+    double until = read_clock(CLOCK_MONOTONIC) + 20;
+    while (atomic_load(&meeting->arrived) < meeting->expected && read_clock(CLOCK_MONOTONIC) < until)
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     if (atomic_load(&meeting->arrived) == meeting->expected)
         atomic_fetch_add(&meeting->met, 1);
@@ -202,11 +203,9 @@ END_TEST
 static void burn(void *context, size_t part, unsigned thread)
 {
     (void)part, (void)thread;
-    struct timespec start, time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
-    do {
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    } while ((double)(time.tv_sec - start.tv_sec) + 1e-9 * (double)(time.tv_nsec - start.tv_nsec) < *(double *)context);
+    double until = read_clock(CLOCK_THREAD_CPUTIME_ID) + *(double *)context;
+    while (read_clock(CLOCK_THREAD_CPUTIME_ID) < until)
+        continue;
 }
 
 START_TEST(processor_time_is_that_of_all_threads)
