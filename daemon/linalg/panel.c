@@ -1,39 +1,261 @@
 // Cholesky factor and the triangular solves that go with it, in doubles.
+//
+// Left-looking: a tile of BLOCK columns x some vectors of rows is loaded once, all finished columns are
+// subtracted from it, then it is finished in registers and stored once. Lanes are rows, so a column's
+// elements never meet.
 
 #include "set.h"
+#include "simd.h"
 
-#include <math.h>
+#include <float.h>
+
+// Columns of a tile, vectors that hold its diagonal, and vectors of rows that it has at most.
+enum {
+    BLOCK = F64_LANES > 4 ? F64_LANES : 4,
+    DIAGONAL = BLOCK / F64_LANES,
+    SUMS = SIMD_REGISTERS * 3 / 4,
+    TALLEST = SUMS / BLOCK > DIAGONAL ? SUMS / BLOCK : DIAGONAL,
+};
+
+// The block of columns that is being finished.
+struct block {
+    double *panel;
+    size_t stride, rows;
+    size_t first, count;       // its columns
+    double reciprocal[BLOCK];  // 1 / l_cc of each
+};
+
+typedef f64v tile[TALLEST][BLOCK];
+
+SIMD_INLINE void load_tile(tile a, const struct block *block, size_t row, const int vectors)
+{
+    SIMD_UNROLL
+    for (int j = 0; j < BLOCK; j++) {
+        // Columns past the last one are computed along and dropped.
+        const double *column = block->panel + (block->first + ((size_t)j < block->count ? j : 0)) * block->stride;
+        SIMD_UNROLL
+        for (int v = 0; v < vectors; v++)
+            a[v][j] = f64_load(column + row + v * F64_LANES);
+    }
+}
+
+// a -= l l_j for the finished columns l, left to right, and `columns` columns j of the block
+SIMD_INLINE void subtract_finished(tile a, const struct block *block, size_t row, const int vectors,
+                                   const int columns)
+{
+    const double *l = block->panel;
+    for (size_t k = 0; k < block->first; k++, l += block->stride) {
+        f64v rows[TALLEST];
+        SIMD_UNROLL
+        for (int v = 0; v < vectors; v++)
+            rows[v] = f64_load(l + row + v * F64_LANES);
+        SIMD_UNROLL
+        for (int j = 0; j < columns; j++) {
+            f64v l_j = f64_all(l[block->first + j]);
+            SIMD_UNROLL
+            for (int v = 0; v < vectors; v++)
+                a[v][j] = f64_fnma(rows[v], l_j, a[v][j]);
+        }
+    }
+}
+
+SIMD_INLINE void update_tile(tile a, const struct block *block, size_t row, const int vectors)
+{
+    load_tile(a, block, row, vectors);
+    if (block->count == 1)
+        subtract_finished(a, block, row, vectors, 1);
+    else if (block->count <= BLOCK / 2)
+        subtract_finished(a, block, row, vectors, BLOCK / 2);
+    else
+        subtract_finished(a, block, row, vectors, BLOCK);
+}
+
+// Rows from the block's first column on: the diagonal, and what fits into the tile below it.
+SIMD_INLINE size_t finish_diagonal(struct block *block, const int vectors)
+{
+    tile a;
+    update_tile(a, block, block->first, vectors);
+    SIMD_UNROLL
+    for (int j = 0; j < BLOCK; j++) {
+        if ((size_t)j == block->count)
+            return 0;
+        double pivot = f64_first(f64_spread(a[j / F64_LANES][j], j % F64_LANES));
+        if (!(pivot > 0 && pivot <= DBL_MAX))
+            return block->first + j + 1;
+        double root = sqrt(pivot);
+        f64v reciprocal = f64_all(block->reciprocal[j] = 1 / root);
+        double *column = block->panel + (block->first + j) * block->stride + block->first;
+        SIMD_UNROLL
+        for (int v = j / F64_LANES; v < vectors; v++) {
+            a[v][j] = f64_mul(a[v][j], reciprocal);
+            if (v == j / F64_LANES)
+                f64_store_from(column + v * F64_LANES, a[v][j], j % F64_LANES);
+            else
+                f64_store(column + v * F64_LANES, a[v][j]);
+        }
+        column[j] = root;
+        SIMD_UNROLL
+        for (int i = j + 1; i < BLOCK; i++) {
+            f64v l_i = f64_spread(a[i / F64_LANES][j], i % F64_LANES);
+            SIMD_UNROLL
+            for (int v = i / F64_LANES; v < vectors; v++)
+                a[v][i] = f64_fnma(a[v][j], l_i, a[v][i]);
+        }
+    }
+    return 0;
+}
+
+// Rows below, once the diagonal is finished.
+SIMD_INLINE void finish_below(const struct block *block, size_t row, const int vectors)
+{
+    tile a;
+    update_tile(a, block, row, vectors);
+    SIMD_UNROLL
+    for (int j = 0; j < BLOCK; j++) {
+        if ((size_t)j == block->count)
+            return;
+        f64v reciprocal = f64_all(block->reciprocal[j]);
+        double *column = block->panel + (block->first + j) * block->stride;
+        SIMD_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            a[v][j] = f64_mul(a[v][j], reciprocal);
+            f64_store(column + row + v * F64_LANES, a[v][j]);
+        }
+        SIMD_UNROLL
+        for (int i = j + 1; i < BLOCK; i++) {
+            f64v l_i = f64_all(column[block->first + i]);
+            SIMD_UNROLL
+            for (int v = 0; v < vectors; v++)
+                a[v][i] = f64_fnma(a[v][j], l_i, a[v][i]);
+        }
+    }
+}
+
+// Calls with the tile's height as a constant.
+#define HEIGHT(height, call)       \
+    case height:                   \
+        if (height <= TALLEST) {   \
+            const int VECTORS = height; \
+            call;                  \
+        }                          \
+        break
+#define WITH_HEIGHT(vectors, call) \
+    switch (vectors) {             \
+        HEIGHT(1, call);           \
+        HEIGHT(2, call);           \
+        HEIGHT(3, call);           \
+        HEIGHT(4, call);           \
+        HEIGHT(5, call);           \
+        HEIGHT(6, call);           \
+    }
+
+// The next tile's height: all that is left, in tiles of nearly equal height.
+static size_t next_height(size_t vectors)
+{
+    size_t tiles = (vectors + TALLEST - 1) / TALLEST;
+    return (vectors + tiles - 1) / tiles;
+}
+
+static size_t finish_block(struct block *block)
+{
+    size_t vectors = (block->rows - block->first + F64_LANES - 1) / F64_LANES, row = block->first, failed = 0;
+    size_t height = vectors ? next_height(vectors) : 0;
+    if (height < DIAGONAL)
+        height = DIAGONAL;  // runs into the padding
+    WITH_HEIGHT(height, failed = finish_diagonal(block, VECTORS < DIAGONAL ? DIAGONAL : VECTORS))
+    if (failed)
+        return failed;
+    for (;;) {
+        row += height * F64_LANES;
+        if (row >= block->rows)
+            return 0;
+        vectors = (block->rows - row + F64_LANES - 1) / F64_LANES;
+        height = next_height(vectors);
+        WITH_HEIGHT(height, finish_below(block, row, VECTORS))
+    }
+}
 
 size_t KERNEL(factor)(double *panel, size_t stride, size_t D, size_t rows)
 {
-    for (size_t c = 0; c < D; c++) {
-        double *column = panel + c * stride;
-        for (size_t k = 0; k < c; k++)
-            for (size_t r = c; r < rows; r++)
-                column[r] = fma(-panel[k * stride + r], panel[k * stride + c], column[r]);
-        if (!(column[c] > 0 && isfinite(column[c])))
-            return c + 1;
-        column[c] = sqrt(column[c]);
-        double reciprocal = 1 / column[c];
-        for (size_t r = c + 1; r < rows; r++)
-            column[r] *= reciprocal;
+    struct block block = {.panel = panel, .stride = stride, .rows = rows};
+    for (; block.first < D; block.first += BLOCK) {
+        block.count = D - block.first < BLOCK ? D - block.first : BLOCK;
+        size_t failed = finish_block(&block);
+        if (failed)
+            return failed;
     }
     return 0;
+}
+
+// Rows of the right-hand side, `tail` of them in the last vector. Columns go from right to left: what is
+// solved is subtracted, k descending, then the block is finished in registers.
+SIMD_INLINE void solve_rows(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
+                            size_t first_row, size_t tail, const int vectors)
+{
+    for (size_t end = D; end;) {
+        size_t first = (end - 1) / BLOCK * BLOCK, count = end - first;
+        const double *corner = panel + first * stride;
+        tile a;
+        SIMD_UNROLL
+        for (int j = 0; j < BLOCK; j++) {
+            const double *column = corner + ((size_t)j < count ? j : 0) * stride + first_row;
+            SIMD_UNROLL
+            for (int v = 0; v < vectors - 1; v++)
+                a[v][j] = f64_load(column + v * F64_LANES);
+            a[vectors - 1][j] = f64_load_first(column + (vectors - 1) * F64_LANES, tail);
+        }
+        // Only the rightmost block can be narrow, and nothing is solved before it.
+        for (size_t k = D; k-- > end;) {
+            const double *solved = out + k * out_stride;
+            f64v x[TALLEST];
+            SIMD_UNROLL
+            for (int v = 0; v < vectors - 1; v++)
+                x[v] = f64_load(solved + v * F64_LANES);
+            x[vectors - 1] = f64_load_first(solved + (vectors - 1) * F64_LANES, tail);
+            SIMD_UNROLL
+            for (int j = 0; j < BLOCK; j++) {
+                f64v l = f64_all(corner[j * stride + k]);
+                SIMD_UNROLL
+                for (int v = 0; v < vectors; v++)
+                    a[v][j] = f64_fnma(x[v], l, a[v][j]);
+            }
+        }
+        SIMD_UNROLL
+        for (int j = BLOCK - 1; j >= 0; j--) {
+            if ((size_t)j >= count)
+                continue;
+            f64v reciprocal = f64_all(1 / corner[j * stride + first + j]);
+            double *column = out + (first + j) * out_stride;
+            SIMD_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                a[v][j] = f64_mul(a[v][j], reciprocal);
+                if (v == vectors - 1)
+                    f64_store_first(column + v * F64_LANES, a[v][j], tail);
+                else
+                    f64_store(column + v * F64_LANES, a[v][j]);
+            }
+            SIMD_UNROLL
+            for (int i = 0; i < j; i++) {
+                f64v l = f64_all(corner[i * stride + first + j]);
+                SIMD_UNROLL
+                for (int v = 0; v < vectors; v++)
+                    a[v][i] = f64_fnma(a[v][j], l, a[v][i]);
+            }
+        }
+        end = first;
+    }
 }
 
 void KERNEL(back_substitute)(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
                              size_t first, size_t count)
 {
-    for (size_t c = D; c-- > 0;) {
-        double *x = out + c * out_stride;
-        const double *column = panel + c * stride;
-        for (size_t r = 0; r < count; r++)
-            x[r] = column[first + r];
-        for (size_t k = D; k-- > c + 1;)
-            for (size_t r = 0; r < count; r++)
-                x[r] = fma(-out[k * out_stride + r], column[k], x[r]);
-        double reciprocal = 1 / column[c];
-        for (size_t r = 0; r < count; r++)
-            x[r] *= reciprocal;
+    while (count) {
+        size_t height = next_height((count + F64_LANES - 1) / F64_LANES);
+        size_t rows = height * F64_LANES < count ? height * F64_LANES : count;
+        size_t tail = rows - (height - 1) * F64_LANES;
+        WITH_HEIGHT(height, solve_rows(out, out_stride, panel, stride, D, first, tail, VECTORS))
+        out += rows;
+        first += rows;
+        count -= rows;
     }
 }

@@ -1,0 +1,77 @@
+#pragma once
+// Vectors of 512 bits; see simd.h.
+
+#include <immintrin.h>
+
+enum { F32_LANES = 16, F64_LANES = 8, SIMD_REGISTERS = 32 };
+typedef __m512 f32v;
+typedef __m512d f64v;
+typedef __m512i i64v;
+
+SIMD_INLINE f32v f32_load(const float *p) { return _mm512_loadu_ps(p); }
+SIMD_INLINE f32v f32_load_first(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+SIMD_INLINE void f32_store(float *p, f32v a) { _mm512_storeu_ps(p, a); }
+SIMD_INLINE void f32_store_first(float *p, f32v a, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a);
+}
+SIMD_INLINE f32v f32_all(float x) { return _mm512_set1_ps(x); }
+SIMD_INLINE f32v f32_mul(f32v a, f32v b) { return _mm512_mul_ps(a, b); }
+SIMD_INLINE f32v f32_div(f32v a, f32v b) { return _mm512_div_ps(a, b); }
+SIMD_INLINE f32v f32_fma(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
+SIMD_INLINE f32v f32_min(f32v a, f32v b) { return _mm512_min_ps(a, b); }
+SIMD_INLINE f32v f32_max(f32v a, f32v b) { return _mm512_max_ps(a, b); }
+
+SIMD_INLINE __mmask8 simd_first(size_t n) { return (__mmask8)((1u << n) - 1); }
+SIMD_INLINE f64v f64_load(const double *p) { return _mm512_loadu_pd(p); }
+SIMD_INLINE f64v f64_load_first(const double *p, size_t n) { return _mm512_maskz_loadu_pd(simd_first(n), p); }
+SIMD_INLINE void f64_store(double *p, f64v a) { _mm512_storeu_pd(p, a); }
+SIMD_INLINE void f64_store_first(double *p, f64v a, size_t n) { _mm512_mask_storeu_pd(p, simd_first(n), a); }
+SIMD_INLINE void f64_store_from(double *p, f64v a, size_t n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)~simd_first(n), a);
+}
+SIMD_INLINE f64v f64_all(double x) { return _mm512_set1_pd(x); }
+SIMD_INLINE f64v f64_mul(f64v a, f64v b) { return _mm512_mul_pd(a, b); }
+SIMD_INLINE f64v f64_div(f64v a, f64v b) { return _mm512_div_pd(a, b); }
+SIMD_INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
+SIMD_INLINE f64v f64_fnma(f64v a, f64v b, f64v c) { return _mm512_fnmadd_pd(a, b, c); }
+SIMD_INLINE f64v f64_spread(f64v a, size_t lane)
+{
+    return _mm512_permutexvar_pd(_mm512_set1_epi64((long long)lane), a);
+}
+SIMD_INLINE double f64_first(f64v a) { return _mm512_cvtsd_f64(a); }
+SIMD_INLINE f64v f64_from_i64(i64v a) { return _mm512_cvtepi64_pd(a); }
+SIMD_INLINE f64v f64_from_u64(i64v a) { return _mm512_cvtepu64_pd(a); }
+
+SIMD_INLINE i64v i64_load(const void *p) { return _mm512_loadu_si512(p); }
+SIMD_INLINE i64v i64_load_first(const void *p, size_t n)
+{
+    return _mm512_maskz_loadu_epi64(simd_first(n), p);
+}
+SIMD_INLINE void i64_store(void *p, i64v a) { _mm512_storeu_si512(p, a); }
+SIMD_INLINE void i64_store_first(void *p, i64v a, size_t n) { _mm512_mask_storeu_epi64(p, simd_first(n), a); }
+SIMD_INLINE i64v i64_all(int64_t x) { return _mm512_set1_epi64(x); }
+SIMD_INLINE i64v i64_widen(const int32_t *p)
+{
+    return _mm512_cvtepi32_epi64(_mm256_loadu_si256((const void *)p));
+}
+SIMD_INLINE i64v i64_widen_lanes(const int32_t *p, size_t first, size_t end)
+{
+    return _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(simd_first(end) & ~simd_first(first), p));
+}
+SIMD_INLINE i64v i64_product(i64v a, i64v b) { return _mm512_mul_epi32(a, b); }
+SIMD_INLINE i64v i64_add(i64v a, i64v b) { return _mm512_add_epi64(a, b); }
+SIMD_INLINE i64v i64_sub(i64v a, i64v b) { return _mm512_sub_epi64(a, b); }
+SIMD_INLINE i64v i64_sign(i64v a) { return _mm512_srai_epi64(a, 63); }
+SIMD_INLINE i64v i64_add_below(i64v a, i64v x, i64v y)
+{
+    return _mm512_mask_sub_epi64(a, _mm512_cmplt_epu64_mask(x, y), a, _mm512_set1_epi64(-1));
+}
+SIMD_INLINE i64v i64_sub_below(i64v a, i64v x, i64v y)
+{
+    return _mm512_mask_add_epi64(a, _mm512_cmplt_epu64_mask(x, y), a, _mm512_set1_epi64(-1));
+}

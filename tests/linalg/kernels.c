@@ -1,0 +1,608 @@
+// The kernels: every compiled set against the plain loops that define them, bit for bit, and those loops
+// against arithmetic with more digits.
+
+#include "daemon/linalg/kernels.h"
+
+#include "daemon/base/random.h"
+#include "fingerprint.h"
+#include "tests/support/suite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 60 };
+
+// check reports each of its assertions that holds, too slow for a million of them.
+#define CHECK(fact, ...)                \
+    do {                                \
+        if (!(fact))                    \
+            ck_abort_msg(__VA_ARGS__);  \
+    } while (0)
+
+// What memory holds that nobody may touch.
+static const unsigned char UNTOUCHED = 0xA5;
+
+static void *memory_new(size_t size)
+{
+    void *memory = aligned_alloc(KERNEL_ALIGNMENT, (size / KERNEL_ALIGNMENT + 1) * KERNEL_ALIGNMENT);
+    ck_assert_ptr_nonnull(memory);
+    memset(memory, UNTOUCHED, size);
+    return memory;
+}
+
+static int is_untouched(const void *memory, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((const unsigned char *)memory)[i] != UNTOUCHED)
+            return 0;
+    return 1;
+}
+
+static float *random_floats(struct random_stream *stream, size_t count, double limit)
+{
+    float *x = memory_new(count * sizeof *x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = (float)random_between(stream, -limit, limit);
+    return x;
+}
+
+static double *random_doubles(struct random_stream *stream, size_t count)
+{
+    double *x = memory_new(count * sizeof *x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = random_between(stream, -1, 1);
+    return x;
+}
+
+// Layers
+
+static void plain_layer(float *out, const float *in, const float *weight, const float *bias, size_t inputs,
+                        size_t outputs)
+{
+    for (size_t o = 0; o < outputs; o++) {
+        out[o] = bias[o];
+        for (size_t i = 0; i < inputs; i++)
+            out[o] = fmaf(in[i], weight[i * kernel_padded(outputs) + o], out[o]);
+    }
+}
+
+static void check_layer(const struct kernels *kernels, struct random_stream *stream, size_t batch, size_t inputs,
+                        size_t outputs, int with_tanh)
+{
+    size_t columns = kernel_padded(outputs), in_stride = inputs + random_below(stream, 20);
+    size_t out_stride = columns + random_below(stream, 20), out_size = batch * out_stride * sizeof(float);
+    float *in = random_floats(stream, batch * in_stride, 1.5), *bias = random_floats(stream, columns, 0.5);
+    float *weight = random_floats(stream, inputs * columns, 0.5);
+    float *out = memory_new(out_size), *expected = memory_new(outputs * sizeof *expected);
+
+    kernels->layer(out, out_stride, in, in_stride, weight, bias, batch, inputs, outputs, with_tanh);
+    for (size_t b = 0; b < batch; b++) {
+        plain_layer(expected, in + b * in_stride, weight, bias, inputs, outputs);
+        if (with_tanh)
+            kernels_at(0)->tanh(expected, outputs);
+        for (size_t o = 0; o < outputs; o++) {
+            float value = out[b * out_stride + o];
+            CHECK(!memcmp(&value, &expected[o], sizeof value),
+                  "%s: %zu -> %zu, row %zu of %zu, output %zu: %a, not %a", kernels->name, inputs, outputs,
+                  b, batch, o, (double)value, (double)expected[o]);
+        }
+        CHECK(is_untouched(out + b * out_stride + columns, (out_stride - columns) * sizeof *out),
+              "%s: %zu -> %zu, row %zu: wrote past the padding", kernels->name, inputs, outputs, b);
+    }
+    free(in);
+    free(bias);
+    free(weight);
+    free(out);
+    free(expected);
+}
+
+START_TEST(layers_are_one_chain_of_fused_multiply_adds_per_output)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 1);
+    for (size_t i = 0; kernels_at(i); i++) {
+        for (size_t batch = 1; batch <= 64; batch++)
+            check_layer(kernels_at(i), &stream, batch, 1 + random_below(&stream, 40), 1 + random_below(&stream, 100),
+                        batch % 2);
+        for (size_t outputs = 1; outputs <= 320; outputs += 13)
+            check_layer(kernels_at(i), &stream, 1 + random_below(&stream, 4), 1 + random_below(&stream, 30), outputs,
+                        outputs % 2);
+        check_layer(kernels_at(i), &stream, 1, 1, 1, 0);
+        check_layer(kernels_at(i), &stream, 3, 0, 5, 1);
+    }
+}
+END_TEST
+
+START_TEST(a_row_has_the_same_bits_alone_and_anywhere_in_a_batch)
+{
+    enum { INPUTS = 39, OUTPUTS = 50, BATCH = 37 };
+    struct random_stream stream = random_stream(7, 0, 0, 2);
+    size_t columns = kernel_padded(OUTPUTS);
+    float *in = random_floats(&stream, BATCH * INPUTS, 1.5), *bias = random_floats(&stream, columns, 0.5);
+    float *weight = random_floats(&stream, INPUTS * columns, 0.5);
+    float *out = memory_new(BATCH * columns * sizeof *out), *alone = memory_new(columns * sizeof *alone);
+    for (size_t i = 0; kernels_at(i); i++) {
+        const struct kernels *kernels = kernels_at(i);
+        for (size_t batch = 1; batch <= BATCH; batch++) {
+            kernels->layer(out, columns, in, INPUTS, weight, bias, batch, INPUTS, OUTPUTS, 1);
+            for (size_t b = 0; b < batch; b++) {
+                kernels_best()->layer(alone, columns, in + b * INPUTS, INPUTS, weight, bias, 1, INPUTS, OUTPUTS, 1);
+                CHECK(!memcmp(alone, out + b * columns, OUTPUTS * sizeof *alone), "%s: row %zu of %zu",
+                      kernels->name, b, batch);
+            }
+        }
+    }
+    free(in);
+    free(bias);
+    free(weight);
+    free(out);
+    free(alone);
+}
+END_TEST
+
+static float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+// Steps through all finite floats, a prime number of units in the last place at a time.
+static void check_tanh(const struct kernels *kernels, uint32_t step)
+{
+    enum { COUNT = 1000 };
+    static float x[COUNT], y[COUNT], negative[COUNT];
+    double worst = 0;
+    float worst_at = 0;
+    for (uint64_t bits = 0; bits < 0x7f800000;) {
+        for (size_t i = 0; i < COUNT; i++, bits += step) {
+            y[i] = x[i] = float_of(bits < 0x7f800000 ? (uint32_t)bits : 0x7f7fffff);
+            negative[i] = -x[i];
+        }
+        kernels->tanh(y, COUNT);
+        kernels->tanh(negative, COUNT);
+        for (size_t i = 0; i < COUNT; i++) {
+            double error = fabs((double)y[i] - tanh((double)x[i]));
+            if (!(error <= worst)) {
+                worst = error;
+                worst_at = x[i];
+            }
+            CHECK(y[i] >= 0 && y[i] <= 1, "%s: tanh(%a) = %a", kernels->name, (double)x[i], (double)y[i]);
+            CHECK(bits_of(negative[i]) == (bits_of(y[i]) | 0x80000000), "%s: tanh(-%a) = %a, tanh(%a) = %a",
+                  kernels->name, (double)x[i], (double)negative[i], (double)x[i], (double)y[i]);
+        }
+    }
+    CHECK(worst < 5e-7, "%s: tanh(%a) is off by %g", kernels->name, (double)worst_at, worst);
+}
+
+START_TEST(tanh_is_odd_bounded_and_within_5e_7_at_floats_of_every_exponent)
+{
+    for (size_t i = 0; kernels_at(i); i++)
+        check_tanh(kernels_at(i), i ? 1009 : 10007);
+}
+END_TEST
+
+START_TEST(tanh_is_close_relative_to_small_arguments)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 3);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (int round = 0; round < 100000; round++) {
+            float x = ldexpf((float)random_between(&stream, -1, 1), -(int)random_below(&stream, 140)), y = x;
+            kernels_at(i)->tanh(&y, 1);
+            double exact = tanh((double)x), error = fabs(y - exact);
+            CHECK(error <= 2e-6 * fabs(exact) + 0x1p-149, "%s: tanh(%a) = %a, not %a", kernels_at(i)->name,
+                  (double)x, (double)y, exact);
+        }
+}
+END_TEST
+
+START_TEST(tanh_keeps_zeros_infinities_and_nans)
+{
+    for (size_t i = 0; kernels_at(i); i++)
+        for (size_t count = 1; count <= 40; count++) {
+            float x[41];
+            const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, 9, -9, 3e38f};
+            const float result[] = {0.0f, -0.0f, 1, -1, 1, -1, 1};
+            for (size_t k = 0; k < 7; k++) {
+                for (size_t j = 0; j < 41; j++)
+                    x[j] = special[k];
+                kernels_at(i)->tanh(x, count);
+                for (size_t j = 0; j < 41; j++) {
+                    float expected = j < count ? result[k] : special[k];
+                    CHECK(bits_of(x[j]) == bits_of(expected), "%s: tanh(%g) = %g, %zu of %zu",
+                          kernels_at(i)->name, (double)special[k], (double)x[j], j, count);
+                }
+            }
+            x[count - 1] = NAN;
+            kernels_at(i)->tanh(x, count);
+            CHECK(isnan(x[count - 1]), "%s: tanh(NaN) = %g", kernels_at(i)->name, (double)x[count - 1]);
+        }
+}
+END_TEST
+
+// Sums
+
+// A sum in both forms: two limbs as the kernels keep it, and the compiler's 128-bit integers.
+struct sum {
+    size_t P, entries;
+    uint64_t *low;
+    int64_t *high;
+    __int128 *exact;
+};
+
+enum { GUARD = 32 };  // entries behind the last one that must stay as they are
+
+static struct sum sum_new(size_t P)
+{
+    struct sum sum = {.P = P, .entries = P * (P + 1) / 2};
+    sum.low = memory_new((sum.entries + GUARD) * sizeof *sum.low);
+    sum.high = memory_new((sum.entries + GUARD) * sizeof *sum.high);
+    sum.exact = calloc(sum.entries, sizeof *sum.exact);
+    ck_assert_ptr_nonnull(sum.exact);
+    memset(sum.low, 0, sum.entries * sizeof *sum.low);
+    memset(sum.high, 0, sum.entries * sizeof *sum.high);
+    return sum;
+}
+
+static void sum_free(struct sum *sum)
+{
+    free(sum->low);
+    free(sum->high);
+    free(sum->exact);
+}
+
+static void sum_add(const struct kernels *kernels, struct sum *sum, const int32_t *z, int sign)
+{
+    __int128 *entry = sum->exact;
+    for (size_t c = 0; c < sum->P; c++)
+        for (size_t r = c; r < sum->P; r++)
+            *entry++ += (__int128)sign * z[r] * z[c];
+    kernels->sum_add(sum->low, sum->high, z, sum->P, sign);
+}
+
+static void check_sum(const struct kernels *kernels, const struct sum *sum)
+{
+    for (size_t i = 0; i < sum->entries; i++)
+        CHECK(sum->low[i] == (uint64_t)sum->exact[i] && sum->high[i] == (int64_t)(sum->exact[i] >> 64),
+              "%s: P = %zu, entry %zu: %lld 2^64 + %llu", kernels->name, sum->P, i, (long long)sum->high[i],
+              (unsigned long long)sum->low[i]);
+    CHECK(is_untouched(sum->low + sum->entries, GUARD * sizeof *sum->low) &&
+              is_untouched(sum->high + sum->entries, GUARD * sizeof *sum->high),
+          "%s: P = %zu: wrote past the triangle", kernels->name, sum->P);
+}
+
+// Small ones, large ones, and the largest there are.
+static void random_z(struct random_stream *stream, int32_t *z, size_t P)
+{
+    uint32_t kind = random_below(stream, 3);
+    for (size_t i = 0; i < P; i++)
+        z[i] = kind == 0   ? (int32_t)random_below(stream, 11) - 5
+               : kind == 1 ? (int32_t)random_below(stream, (1u << 30) + 1) - (1 << 29)
+                           : (random_below(stream, 2) ? 1 << 29 : -(1 << 29));
+}
+
+START_TEST(sums_are_exact_in_128_bits)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 4);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (size_t P = 1; P <= 110; P += P < 40 ? 1 : 7) {
+            struct sum sum = sum_new(P);
+            int32_t *z = memory_new(P * sizeof *z);
+            for (int step = 0; step < 80; step++) {
+                random_z(&stream, z, P);
+                sum_add(kernels_at(i), &sum, z, random_below(&stream, 4) ? 1 : -1);
+            }
+            check_sum(kernels_at(i), &sum);
+            free(z);
+            sum_free(&sum);
+        }
+}
+END_TEST
+
+START_TEST(many_additions_of_the_largest_values_carry_into_the_high_word)
+{
+    enum { P = 9 };
+    struct sum sum = sum_new(P);
+    int32_t z[P];
+    for (size_t i = 0; i < P; i++)
+        z[i] = i % 2 ? 1 << 29 : -(1 << 29);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (int step = 0; step < 1000; step++)
+            sum_add(kernels_at(i), &sum, z, 1);
+    check_sum(kernels_best(), &sum);
+    ck_assert_int_ge(sum.high[0], 15);  // 1000 * 2^58 = 15.6 * 2^64
+    ck_assert_int_le(sum.high[1], -15);
+    sum_free(&sum);
+}
+END_TEST
+
+START_TEST(removing_what_was_added_leaves_zero)
+{
+    enum { P = 52, STEPS = 100 };
+    struct random_stream stream = random_stream(7, 0, 0, 5);
+    for (size_t i = 0; kernels_at(i); i++) {
+        struct sum sum = sum_new(P);
+        int32_t z[STEPS][P];
+        for (int step = 0; step < STEPS; step++) {
+            random_z(&stream, z[step], P);
+            kernels_at(i)->sum_add(sum.low, sum.high, z[step], P, 1);
+        }
+        for (int step = 0; step < STEPS; step++)
+            kernels_at(i)->sum_add(sum.low, sum.high, z[step], P, -1);
+        check_sum(kernels_at(i), &sum);
+        sum_free(&sum);
+    }
+}
+END_TEST
+
+START_TEST(merging_adds_and_subtracts_all_128_bits)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 6);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (int round = 0; round < ROUNDS; round++) {
+            struct sum sum = sum_new(1 + random_below(&stream, 12)), other = sum_new(sum.P);
+            for (size_t e = 0; e < sum.entries; e++) {
+                // All words at random; low words often all ones or zero, where carries live.
+                struct sum *both[] = {&sum, &other};
+                for (int k = 0; k < 2; k++) {
+                    uint64_t low = (uint64_t)random_bits(&stream) << 32 | random_bits(&stream);
+                    both[k]->low[e] = random_below(&stream, 2) ? low : 0 - (uint64_t)random_below(&stream, 2);
+                    both[k]->high[e] = (int64_t)random_bits(&stream) - (1ll << 31);
+                    both[k]->exact[e] = (__int128)both[k]->high[e] * ((__int128)1 << 64) + both[k]->low[e];
+                }
+            }
+            int sign = round % 2 ? 1 : -1;
+            for (size_t e = 0; e < sum.entries; e++)
+                sum.exact[e] += sign * other.exact[e];
+            kernels_at(i)->sum_merge(sum.low, sum.high, other.low, other.high, sum.entries, sign);
+            check_sum(kernels_at(i), &sum);
+            check_sum(kernels_at(i), &other);
+            sum_free(&sum);
+            sum_free(&other);
+        }
+}
+END_TEST
+
+START_TEST(a_panel_is_prior_plus_sum_and_touches_no_other_row)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 7);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (int round = 0; round < ROUNDS; round++) {
+            size_t P = 1 + random_below(&stream, 90), columns = 1 + random_below(&stream, (uint32_t)P);
+            size_t stride = kernel_padded(P + random_below(&stream, 20)), at = 0;
+            struct sum sum = sum_new(P);
+            double *prior = random_doubles(&stream, sum.entries);
+            double *panel = memory_new(columns * stride * sizeof *panel);
+            for (size_t e = 0; e < sum.entries; e++) {
+                unsigned shift = random_below(&stream, 64);  // from one word to two
+                sum.low[e] = (uint64_t)random_bits(&stream) << 32 | random_bits(&stream);
+                sum.high[e] = (int64_t)((uint64_t)random_bits(&stream) << 32 | random_bits(&stream)) >> shift;
+            }
+            kernels_at(i)->sum_to_panel(panel, stride, prior, sum.low, sum.high, P, columns);
+            for (size_t c = 0; c < columns; c++) {
+                const double *column = panel + c * stride;
+                for (size_t r = c; r < P; r++, at++) {
+                    double value = fma((double)sum.high[at], 0x1p64, (double)sum.low[at]) * 0x1p-48 + prior[at];
+                    CHECK(!memcmp(&column[r], &value, sizeof value), "%s: P = %zu, (%zu, %zu): %a, not %a",
+                          kernels_at(i)->name, P, r, c, column[r], value);
+                }
+                CHECK(is_untouched(column, c * sizeof *column) &&
+                          is_untouched(column + P, (stride - P) * sizeof *column),
+                      "%s: P = %zu, column %zu: wrote outside", kernels_at(i)->name, P, c);
+            }
+            free(prior);
+            free(panel);
+            sum_free(&sum);
+        }
+}
+END_TEST
+
+// Factor and solves
+
+// The definition, element by element.
+static size_t plain_factor(double *panel, size_t stride, size_t D, size_t rows)
+{
+    for (size_t c = 0; c < D; c++) {
+        double *column = panel + c * stride;
+        for (size_t r = c; r < rows; r++)
+            for (size_t k = 0; k < c; k++)
+                column[r] = fma(-panel[k * stride + r], panel[k * stride + c], column[r]);
+        if (!(column[c] > 0 && column[c] <= 1.79e308))
+            return c + 1;
+        column[c] = sqrt(column[c]);
+        for (size_t r = c + 1; r < rows; r++)
+            column[r] *= 1 / column[c];
+    }
+    return 0;
+}
+
+static void plain_back_substitute(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
+                                  size_t first, size_t count)
+{
+    for (size_t r = 0; r < count; r++)
+        for (size_t c = D; c-- > 0;) {
+            double x = panel[c * stride + first + r];
+            for (size_t k = D; k-- > c + 1;)
+                x = fma(-out[k * out_stride + r], panel[c * stride + k], x);
+            out[c * out_stride + r] = x * (1 / panel[c * stride + c]);
+        }
+}
+
+// A = G G' / D + 1/10 above rows at random; what lies above the diagonal is nobody's.
+static double *random_panel(struct random_stream *stream, size_t stride, size_t D, size_t rows)
+{
+    double *G = random_doubles(stream, D * D), *panel = memory_new(D * stride * sizeof *panel);
+    for (size_t c = 0; c < D; c++) {
+        for (size_t r = c; r < D; r++) {
+            double sum = r == c ? 0.1 : 0;
+            for (size_t k = 0; k < D; k++)
+                sum += G[r * D + k] * G[c * D + k] / (double)D;
+            panel[c * stride + r] = sum;
+        }
+        for (size_t r = D; r < rows; r++)
+            panel[c * stride + r] = random_between(stream, -1, 1);
+    }
+    free(G);
+    return panel;
+}
+
+static void check_panel(const struct kernels *kernels, struct random_stream *stream, size_t D, size_t rows)
+{
+    size_t stride = kernel_padded(rows) + KERNEL_LANES * random_below(stream, 3);
+    double *panel = random_panel(stream, stride, D, rows), *expected = memory_new(D * stride * sizeof *expected);
+    memcpy(expected, panel, D * stride * sizeof *panel);
+    ck_assert_uint_eq(plain_factor(expected, stride, D, rows), 0);
+    ck_assert_uint_eq(kernels->factor(panel, stride, D, rows), 0);
+    for (size_t c = 0; c < D; c++) {
+        for (size_t r = c; r < rows; r++)
+            CHECK(!memcmp(&panel[c * stride + r], &expected[c * stride + r], sizeof *panel),
+                  "%s: D = %zu of %zu rows, (%zu, %zu): %a, not %a", kernels->name, D, rows, r, c,
+                  panel[c * stride + r], expected[c * stride + r]);
+        size_t padded = kernel_padded(rows);
+        CHECK(is_untouched(panel + c * stride, c * sizeof *panel), "%s: D = %zu, wrote above the diagonal of %zu",
+              kernels->name, D, c);
+        CHECK(is_untouched(panel + c * stride + padded, (stride - padded) * sizeof *panel),
+              "%s: D = %zu, wrote past the padding of %zu", kernels->name, D, c);
+    }
+
+    // Any rows of the panel, also those of L itself and of none.
+    size_t first = D < rows ? D + random_below(stream, (uint32_t)(rows - D)) : rows;
+    size_t count = first < rows ? 1 + random_below(stream, (uint32_t)(rows - first)) : 0;
+    size_t out_stride = count + random_below(stream, 20);
+    double *out = memory_new(D * out_stride * sizeof *out), *out_expected = memory_new(D * out_stride * sizeof *out);
+    kernels->back_substitute(out, out_stride, panel, stride, D, first, count);
+    plain_back_substitute(out_expected, out_stride, expected, stride, D, first, count);
+    for (size_t c = 0; c < D; c++) {
+        for (size_t r = 0; r < count; r++)
+            CHECK(!memcmp(&out[c * out_stride + r], &out_expected[c * out_stride + r], sizeof *out),
+                  "%s: D = %zu, %zu rows from %zu, (%zu, %zu): %a, not %a", kernels->name, D, count, first, r,
+                  c, out[c * out_stride + r], out_expected[c * out_stride + r]);
+        CHECK(is_untouched(out + c * out_stride + count, (out_stride - count) * sizeof *out),
+              "%s: D = %zu, wrote past row %zu", kernels->name, D, count);
+    }
+    free(panel);
+    free(expected);
+    free(out);
+    free(out_expected);
+}
+
+START_TEST(factor_and_solve_have_the_bits_of_the_plain_loops)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 8);
+    for (size_t i = 0; kernels_at(i); i++) {
+        for (size_t D = 1; D <= 40; D++)
+            for (size_t extra = 0; extra <= 60; extra += 1 + random_below(&stream, 9))
+                check_panel(kernels_at(i), &stream, D, D + extra);
+        check_panel(kernels_at(i), &stream, 64, 140);
+        check_panel(kernels_at(i), &stream, 65, 141);
+        check_panel(kernels_at(i), &stream, 256, 601);
+    }
+}
+END_TEST
+
+START_TEST(the_factor_times_itself_is_the_matrix_and_the_solve_undoes_the_product)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 9);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (size_t D = 1; D <= 64; D += 7) {
+            size_t count = 20, rows = D + count, stride = kernel_padded(rows);
+            double *panel = random_panel(&stream, stride, D, rows), *L = memory_new(D * stride * sizeof *L);
+            double *out = memory_new(D * count * sizeof *out);
+            memcpy(L, panel, D * stride * sizeof *L);
+            ck_assert_uint_eq(kernels_at(i)->factor(L, stride, D, rows), 0);
+            kernels_at(i)->back_substitute(out, count, L, stride, D, D, count);
+            for (size_t c = 0; c < D; c++)
+                for (size_t r = c; r < rows; r++) {
+                    // A = L11 L11' above, A21 = L21 L11' below
+                    long double sum = 0;
+                    for (size_t k = 0; k <= c; k++)
+                        sum += (long double)L[k * stride + r] * L[k * stride + c];
+                    double entry = panel[c * stride + r], error = (double)fabsl(sum - entry);
+                    CHECK(error < 1e-14, "%s: D = %zu, (%zu, %zu) off by %g", kernels_at(i)->name, D, r, c,
+                          error);
+                }
+            for (size_t r = 0; r < count; r++)
+                for (size_t c = 0; c < D; c++) {
+                    // M' A11 = A21; A11 is symmetric and kept below its diagonal
+                    long double sum = 0;
+                    for (size_t k = 0; k < D; k++)
+                        sum += (long double)out[k * count + r] * panel[(k < c ? k : c) * stride + (k < c ? c : k)];
+                    double error = (double)fabsl(sum - panel[c * stride + D + r]);
+                    CHECK(error < 1e-12, "%s: D = %zu, mean (%zu, %zu) off by %g", kernels_at(i)->name, D, r,
+                          c, error);
+                }
+            free(panel);
+            free(L);
+            free(out);
+        }
+}
+END_TEST
+
+START_TEST(factor_tells_the_first_column_that_is_not_positive_and_finite)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 10);
+    const double bad[] = {0, -1, NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; kernels_at(i); i++)
+        for (size_t D = 1; D <= 35; D++)
+            for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+                size_t column = random_below(&stream, (uint32_t)D), rows = D + random_below(&stream, 20);
+                double *panel = random_panel(&stream, kernel_padded(rows), D, rows);
+                panel[column * kernel_padded(rows) + column] = bad[k];
+                size_t failed = kernels_at(i)->factor(panel, kernel_padded(rows), D, rows);
+                CHECK(failed == column + 1, "%s: D = %zu, %g at %zu: told %zu", kernels_at(i)->name, D, bad[k],
+                      column, failed);
+                free(panel);
+            }
+}
+END_TEST
+
+// Sets
+
+START_TEST(every_set_has_the_golden_bits)
+{
+    for (size_t i = 0; kernels_at(i); i++) {
+        uint64_t fingerprint = kernels_fingerprint(kernels_at(i));
+        CHECK(fingerprint == KERNELS_FINGERPRINT, "%s: %016llx, not %016llx", kernels_at(i)->name,
+              (unsigned long long)fingerprint, (unsigned long long)KERNELS_FINGERPRINT);
+    }
+}
+END_TEST
+
+START_TEST(the_best_set_is_the_last_that_the_machine_can_run)
+{
+    size_t count = 0;
+    while (kernels_at(count))
+        count++;
+    ck_assert_uint_ge(count, 1);
+    ck_assert_ptr_eq(kernels_best(), kernels_at(count - 1));
+    ck_assert_str_eq(kernels_at(0)->name, "generic");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("linalg kernels");
+    SUITE_TEST(suite, layers_are_one_chain_of_fused_multiply_adds_per_output);
+    SUITE_TEST(suite, a_row_has_the_same_bits_alone_and_anywhere_in_a_batch);
+    SUITE_TEST(suite, tanh_is_odd_bounded_and_within_5e_7_at_floats_of_every_exponent);
+    SUITE_TEST(suite, tanh_is_close_relative_to_small_arguments);
+    SUITE_TEST(suite, tanh_keeps_zeros_infinities_and_nans);
+    SUITE_TEST(suite, sums_are_exact_in_128_bits);
+    SUITE_TEST(suite, many_additions_of_the_largest_values_carry_into_the_high_word);
+    SUITE_TEST(suite, removing_what_was_added_leaves_zero);
+    SUITE_TEST(suite, merging_adds_and_subtracts_all_128_bits);
+    SUITE_TEST(suite, a_panel_is_prior_plus_sum_and_touches_no_other_row);
+    SUITE_TEST(suite, factor_and_solve_have_the_bits_of_the_plain_loops);
+    SUITE_TEST(suite, the_factor_times_itself_is_the_matrix_and_the_solve_undoes_the_product);
+    SUITE_TEST(suite, factor_tells_the_first_column_that_is_not_positive_and_finite);
+    SUITE_TEST(suite, every_set_has_the_golden_bits);
+    SUITE_TEST(suite, the_best_set_is_the_last_that_the_machine_can_run);
+    return suite_finish(suite);
+}
