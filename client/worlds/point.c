@@ -1,6 +1,6 @@
 // Point robot: a point on a plane that starts in the middle; the goal lies somewhere on the upper half of the unit
 // circle. `point` pays minus the distance at every step; `point-sparse` pays only within 0.2 of the goal.
-// From Rakelly et al. 2019 (PEARL) and Dorfman et al. 2021, with the numbers of VariBAD's code.
+// After Rakelly et al. 2019 (PEARL), with the numbers of VariBAD's code.
 
 #include "worlds.h"
 
@@ -108,7 +108,7 @@ static int ideal_task(const float *observation, const float *action, const float
 
 // Published are three episodes. One is enough for the dense world: the first rewards already tell where the goal is,
 // and 100 steps are left to go there.
-const struct world point = {
+const struct world point_dense = {
     .name = "point",
     .summary = "go to a hidden point on a half circle; the reward is minus the distance",
     .observation_dim = 2, .action_dim = 2, .task_dim = 2,

@@ -12,7 +12,7 @@
 struct simulation_model {
     const char *name;           // for messages
     const char *xml;            // MJCF text, not terminated
-    const size_t *xml_size;
+    const size_t *xml_size;     // bytes
     mjModel *shared;            // NULL while nobody uses it
     unsigned users;
 };

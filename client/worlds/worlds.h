@@ -4,7 +4,7 @@
 #include "world.h"
 
 extern const struct world gridworld;
-extern const struct world point;
+extern const struct world point_dense;
 extern const struct world point_sparse;
 extern const struct world half_cheetah_dir;
 extern const struct world half_cheetah_vel;

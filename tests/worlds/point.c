@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const struct world *const both[] = {&point, &point_sparse};
+static const struct world *const both[] = {&point_dense, &point_sparse};
 
 static struct world_instance *begin(const struct world *world, const double *goal)
 {
@@ -110,10 +110,10 @@ START_TEST(a_place_out_of_reach_of_all_goals_shows_none)
     const float before[2] = {0, 0}, action[2] = {0, 0};
     double task[2] = {9, 9};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
-        ck_assert_int_eq(point.ideal_task(before, action, far[i], task), 0);
+        ck_assert_int_eq(point_dense.ideal_task(before, action, far[i], task), 0);
     ck_assert_double_eq(task[0], 9);
     for (size_t i = 0; i < sizeof near / sizeof *near; i++) {  // below the ends of the half circle: the end
-        ck_assert_int_eq(point.ideal_task(before, action, near[i], task), 1);
+        ck_assert_int_eq(point_dense.ideal_task(before, action, near[i], task), 1);
         ck_assert_double_eq_tol(task[0], near[i][2], 1e-12);
         ck_assert_double_eq_tol(task[1], 0, 1e-12);
     }
