@@ -108,7 +108,7 @@ int belief_remove(struct belief *belief, const int32_t *z)
 
 int belief_merge(struct belief *belief, const struct belief *other)
 {
-    if (!same_dimensions(belief, other) || belief->count + other->count < belief->count)
+    if (!same_dimensions(belief, other) || other->count > BELIEF_COUNT_LIMIT - belief->count)
         return -EINVAL;
     kernels_best()->sum_merge(belief->low, belief->high, other->low, other->high,
                               belief_entries(belief->features, belief->targets), 1);

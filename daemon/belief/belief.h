@@ -18,6 +18,9 @@ enum {
     BELIEF_TARGETS_LIMIT = 256,  // d
 };
 
+// More transitions than any session sees; keeps every entry below 2^114, where its high word is exact in a double.
+#define BELIEF_COUNT_LIMIT ((uint64_t)1 << 56)
+
 // 122 bits that tell sums apart: for two pairs (u, v) of fixed pseudo-random vectors u' S v, plus a
 // multiple of the count, modulo the prime 2^61 - 1. Linear in the sum, so adding a transition costs
 // O(D + d), merging beliefs adds digests, and a flipped bit in memory shows. Two different beliefs
@@ -51,7 +54,7 @@ int belief_round(int32_t *z, size_t *where, const float *features, size_t D, con
 // O((D + d)^2 / 2). Removing is the exact inverse of adding.
 void belief_add(struct belief *belief, const int32_t *z);
 int belief_remove(struct belief *belief, const int32_t *z);                    // -EINVAL: nothing there
-int belief_merge(struct belief *belief, const struct belief *other);           // -EINVAL: dimensions
+int belief_merge(struct belief *belief, const struct belief *other);           // -EINVAL: dimensions, count
 int belief_subtract(struct belief *belief, const struct belief *other);        // -EINVAL: dimensions, count
 
 int belief_equal(const struct belief *a, const struct belief *b);

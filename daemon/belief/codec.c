@@ -81,6 +81,8 @@ int belief_decode(struct belief *belief, const uint8_t *bytes, size_t size)
         return -EINVAL;
 
     uint64_t count = get(bytes + 16, 8);
+    if (count > BELIEF_COUNT_LIMIT)
+        return -EBADMSG;
     struct digest claimed = {{get(bytes + 24, 8), get(bytes + 32, 8)}}, digest = digest_of_count(count);
     const uint8_t *entry = bytes + HEADER_SIZE;
     for (size_t c = 0; c < D + d; c++) {

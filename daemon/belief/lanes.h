@@ -6,6 +6,12 @@
 #include "daemon/linalg/kernels.h"
 
 struct lanes {
+    // panel[c][r] = prior + S[r][c] 2^-48 for the columns c < columns and their rows c <= r < rows; column c at
+    // panel + c stride. prior and S packed as a belief is, columns of P - c entries. The integer is rounded twice
+    // at most, relative to itself, whatever its sign.
+    void (*load)(double *panel, size_t stride, const double *prior, const uint64_t *low, const int64_t *high,
+                 size_t P, size_t columns, size_t rows);
+
     // R = B - A X in double-double: each result is hi + lo, |lo| <= ulp(hi) / 2.
     //   A (rows, inner) row-major with lda, B and R (rows, ld), X (inner, ld); columns of B, R and X are
     //   lanes, count of them, ld >= kernel_padded(count). B may be NULL (zero). R may be B. A_low may be NULL.

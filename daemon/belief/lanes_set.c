@@ -9,6 +9,33 @@
 
 enum { BLOCK = KERNEL_LANES };  // lanes that are finished together
 
+static inline double as_double(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void load(double *panel, size_t stride, const double *prior, const uint64_t *low, const int64_t *high,
+                 size_t P, size_t columns, size_t rows)
+{
+    for (size_t c = 0; c < columns; c++) {
+        double *column = panel + c * stride + c;
+        for (size_t i = 0; i < rows - c; i++) {
+            // The low word counts as signed, else a small negative entry would lose its digits to 2^64 - 2^64.
+            // Pieces become doubles by standing in the low bits of 2^52 (or of 1.5 2^52, if signed).
+            uint64_t sign = low[i] >> 63, upper = (uint64_t)high[i] + sign;
+            double top = as_double(0x4338000000000000 + upper) - 0x1.8p52;
+            double middle = as_double(0x4330000000000000 | (low[i] >> 32 ^ 0x80000000)) - (0x1p52 + 0x1p31);
+            double bottom = as_double(0x4330000000000000 | (low[i] & 0xffffffff)) - 0x1p52;
+            column[i] = fma(fma(top, 0x1p64, fma(middle, 0x1p32, bottom)), 0x1p-48, prior[i]);
+        }
+        prior += P - c;
+        low += P - c;
+        high += P - c;
+    }
+}
+
 // hi + lo = a + b exactly (Knuth).
 #define TWO_SUM(hi, lo, a, b)                   \
     do {                                        \
@@ -146,6 +173,7 @@ static void logarithm(double *out, const double *x, size_t count)
 }
 
 const struct lanes LANES_SET = {
+    .load = load,
     .residual = residual,
     .solve = solve,
     .forward = forward,

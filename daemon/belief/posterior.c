@@ -134,10 +134,11 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
     size_t D = p->D, d = p->d, P = D + d;
     assert(prior->D == D && prior->d == d && belief->features == D && belief->targets == d);
     assert(interest->count <= p->rows_limit);
+    const struct lanes *lanes = lanes_for(p->kernels);
     int scale = !!(parts & POSTERIOR_SCALE), variance = !!(parts & POSTERIOR_VARIANCE);
     int targets = parts & (POSTERIOR_MEAN | POSTERIOR_SCALE) || interest->count;
 
-    p->kernels->sum_to_panel(p->panel, p->stride, prior->packed, belief->low, belief->high, P, scale ? P : D);
+    lanes->load(p->panel, p->stride, prior->packed, belief->low, belief->high, P, scale ? P : D, targets ? P : D);
     double *diagonal = p->scratch;
     for (size_t c = 0; c < D; c++)
         diagonal[c] = p->panel[c * p->stride + c];
@@ -151,7 +152,7 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
         refinement.solution |= diagonal[c] > REFINE_RATIO * (pivot * pivot);
     }
     if (scale) {
-        lanes_for(p->kernels)->schur(p->corner, p->corner_stride, p->panel, p->stride, D, d);
+        lanes->schur(p->corner, p->corner_stride, p->panel, p->stride, D, d);
         refinement.scale = refinement.solution;
         for (size_t j = 0; j < d; j++)
             refinement.scale |= !(p->panel[(D + j) * p->stride + D + j]
@@ -166,7 +167,7 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
         if (parts & POSTERIOR_MEAN)
             write_mean(p);
         if (variance)
-            lanes_for(p->kernels)->squares(p->variance, p->panel, p->stride, D, first + interest->count, D);
+            lanes->squares(p->variance, p->panel, p->stride, D, first + interest->count, D);
         write_rows(p, first, interest->count);
     }
     if (p->refined)
