@@ -1,0 +1,151 @@
+// beliefd: the daemon. Reads what the operator says, loads the models, serves until told to stop.
+#include "daemon/serve/config.h"
+#include "daemon/serve/log.h"
+#include "daemon/serve/loop.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { WHY_SIZE = 8192, SPARE_FILES = 64 };
+
+static const char usage[] =
+    "beliefd " BELIEFD_VERSION ": keeps an exact belief for every robot and answers each control step.\n"
+    "\n"
+    "    beliefd --listen ADDRESS --model FILE [OPTION]...\n"
+    "\n"
+    "  --listen ADDRESS   unix:PATH or tcp:HOST:PORT on loopback; may be repeated\n"
+    "  --model FILE       a trained model; may be repeated, the first is the default\n"
+    "  --config FILE      reads the rest from FILE (deploy/beliefd.conf explains every key)\n"
+    "  --check            checks configuration and models, then exits\n"
+    "  --ready-fd N       writes READY and a newline to descriptor N once clients are answered\n"
+    "  --version, --help\n";
+
+struct options {
+    struct config config;
+    int check_only;
+    int ready_fd;
+};
+
+// 0: go on; 1: exit with success; negative: a sentence.
+static int read_options(struct options *options, int argc, char **argv, char *why, size_t why_size)
+{
+    static const struct option long_options[] = {
+        {"listen", required_argument, NULL, 'l'},   {"model", required_argument, NULL, 'm'},
+        {"config", required_argument, NULL, 'c'},   {"check", no_argument, NULL, 'n'},
+        {"ready-fd", required_argument, NULL, 'r'}, {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},           {0}};
+    int option, error = 0;
+    char *end;
+    opterr = 0;
+    while (!error && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'l':
+            error = config_add_listen(&options->config, optarg, why, why_size);
+            break;
+        case 'm':
+            error = config_add_model(&options->config, optarg, why, why_size);
+            break;
+        case 'c':
+            error = config_read(&options->config, optarg, why, why_size);
+            break;
+        case 'n':
+            options->check_only = 1;
+            break;
+        case 'r':
+            options->ready_fd = (int)strtol(optarg, &end, 10);
+            if (end == optarg || *end || options->ready_fd < 0) {
+                snprintf(why, why_size, "--ready-fd: \"%s\" is not a descriptor", optarg);
+                error = -EINVAL;
+            }
+            break;
+        case 'v':
+            puts("beliefd " BELIEFD_VERSION);
+            return 1;
+        case 'h':
+            fputs(usage, stdout);
+            return 1;
+        default:
+            snprintf(why, why_size, "%s: unknown option, or without its value (see --help)", argv[optind - 1]);
+            error = -EINVAL;
+        }
+    }
+    if (!error && optind < argc) {
+        snprintf(why, why_size, "%s: unexpected (see --help)", argv[optind]);
+        error = -EINVAL;
+    }
+    if (!error && (options->config.listen_count == 0 || options->config.model_count == 0)) {
+        snprintf(why, why_size, "at least one --listen and one --model are needed (see --help)");
+        error = -EINVAL;
+    }
+    return error;
+}
+
+// Every connection is a file descriptor; better to know at start than in the night.
+static int provide_descriptors(const struct config *config, char *why, size_t why_size)
+{
+    size_t needed = config->limits.connections + SPARE_FILES + SPARE_FILES;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return -errno;
+    if (files.rlim_cur < needed && files.rlim_max >= needed) {
+        files.rlim_cur = needed;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= needed)
+        return 0;
+    snprintf(why, why_size, "connections = %zu needs %zu file descriptors, the system allows %llu (ulimit -n)",
+             config->limits.connections, needed, (unsigned long long)files.rlim_cur);
+    return -EMFILE;
+}
+
+static int load_models(struct model **models, const struct config *config, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < config->model_count; i++) {
+        char reason[WHY_SIZE / 2];
+        int error = model_load(&models[i], config->models[i], reason, sizeof reason);
+        if (error) {
+            snprintf(why, why_size, "%s: %s", config->models[i], reason);
+            return error;
+        }
+        log_event(LOG_INFO, "model", LOG_TEXT("name", models[i]->name), LOG_TEXT("world", models[i]->world),
+                  LOG_TEXT("file", config->models[i]), LOG_TEXT("digest", models[i]->digest));
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.ready_fd = -1};
+    struct model *models[MODELS_LIMIT] = {0};
+    struct server *server = NULL;
+    char why[WHY_SIZE] = "";
+    config_init(&options.config);
+    int error = read_options(&options, argc, argv, why, sizeof why);
+    if (error)
+        goto done;
+    signal(SIGPIPE, SIG_IGN);
+    log_set_level((enum log_level)options.config.log_level);
+    if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
+        (error = load_models(models, &options.config, why, sizeof why)) ||
+        (error = server_new(&server, &options.config.limits, (const struct model *const *)models,
+                            options.config.model_count, loop_clock_us, why, sizeof why)) ||
+        (error = server_warm_up(server, why, sizeof why)))
+        goto done;
+    if (options.check_only)
+        puts("beliefd: configuration and models are good");
+    else
+        error = loop_run(server, &options.config, options.ready_fd, why, sizeof why);
+done:
+    if (error < 0)
+        fprintf(stderr, "beliefd: %s\n", why);
+    server_free(server);
+    for (size_t i = 0; i < MODELS_LIMIT; i++)
+        model_free(models[i]);
+    config_release(&options.config);
+    return error < 0;
+}

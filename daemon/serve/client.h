@@ -1,0 +1,35 @@
+#pragma once
+// One connected socket: moves bytes between libuv and the protocol.
+
+#include "server.h"
+
+#include <uv.h>
+
+struct loop;
+
+struct client {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_pipe_t pipe;
+        uv_tcp_t tcp;
+    };
+    struct loop *loop;
+    struct connection *connection;  // NULL once closing
+    struct client *previous, *next; // all clients
+    int reading;                    // uv_read_start is in force
+    int writing;                    // `sending` is with libuv
+    int ended;                      // the peer sends no more
+    uint64_t linger_until_us;       // said our last words; waiting for the peer to close. 0: not yet
+    struct frame_buffer sending;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+};
+
+// Accepts what the listening stream announces.
+void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix);
+// Sends what the connection holds, and ends it when it is through.
+void client_flush(struct client *client);
+void client_close(struct client *client);
+// The peer had time enough to read our last words.
+void client_check_linger(struct client *client, uint64_t now_us);

@@ -1,0 +1,25 @@
+#pragma once
+// Everything that a client could make grow, and how far. The reason for each default stands in
+// deploy/beliefd.conf.
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct limits {
+    size_t connections;
+    size_t sessions;
+    size_t frame_bytes;            // body of one frame, either way
+    size_t in_flight;              // requests taken from one connection in one turn
+    size_t gaps;                   // holes between the numbers of a writer's transitions
+    size_t writers;                // per session, writer 0 included
+    uint64_t connection_idle_us;
+    uint64_t session_idle_us;      // of a session that no connection holds
+    uint64_t slow_reader_us;       // how long replies may wait to be taken
+};
+
+enum {
+    OBSERVE_LIMIT = 1024,          // transitions in one Observe: bounds how long others wait for it
+    MODELS_LIMIT = 64,
+    OUTPUT_BASE = 32 * 1024,       // bytes of replies a connection holds without allocating
+    INPUT_BASE = 16 * 1024,        // bytes of requests, the same
+};

@@ -1,0 +1,430 @@
+// The protocol without a socket; the contract is in server.h. Here is the life of connections and of the server;
+// what a request means is in requests.c, the passes are in batch.c.
+#include "server.h"
+
+#include "batch.h"
+#include "log.h"
+#include "requests.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ERROR_BOUND = 512,        // field, message and numbers of the longest Error
+    OVER_LIMIT_PLACES = 64,   // connections that may wait to be told that there is no place
+    PARTS_OF_ENCODING = 64 * 1024,
+};
+
+static int check_models(const struct model *const *models, size_t count, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (models[i]->reads_task) {
+            snprintf(why, why_size, "model %s must be told the task, which a daemon is not; it is for evaluation only",
+                     models[i]->name);
+            return -EINVAL;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (!strcmp(models[i]->name, models[j]->name)) {
+                snprintf(why, why_size, "two models have the name %s", models[i]->name);
+                return -EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
+// The largest replies decide how much a connection may hold.
+static int size_buffers(struct server *server, char *why, size_t why_size)
+{
+    struct wire_envelope welcome = {.request_id = UINT64_MAX, .kind = WIRE_WELCOME};
+    welcome.welcome = (struct wire_welcome){
+        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos, .model_count = server->model_count,
+        .max_frame_bytes = UINT32_MAX, .max_in_flight = UINT32_MAX};
+    server->welcome_bound = (size_t)wire_encode(NULL, 0, &welcome, &server->encode_arena);
+    server->error_bound = ERROR_BOUND;
+    server->output_base = OUTPUT_BASE;
+    size_t largest = server->welcome_bound;
+    const char *whose = "the list of models";
+    for (size_t i = 0; i < server->model_count; i++) {
+        const struct served *served = &server->models[i];
+        if (served->belief_bound > largest) {
+            largest = served->belief_bound;
+            whose = served->model->name;
+        }
+        if (server->output_base < 16 * served->action_bound)
+            server->output_base = 16 * served->action_bound;
+    }
+    if (largest > server->limits.frame_bytes) {
+        snprintf(why, why_size, "frame_bytes = %zu is too small for %s, which needs %zu", server->limits.frame_bytes,
+                 whose, largest);
+        return -EINVAL;
+    }
+    server->output_limit = server->output_base + FRAME_HEADER_SIZE + server->limits.frame_bytes;
+    return 0;
+}
+
+static int take_memory(struct wire_arena *arena, size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        return -ENOMEM;
+    wire_arena_init(arena, memory, size);
+    return 0;
+}
+
+int server_new(struct server **out, const struct limits *limits, const struct model *const *models,
+               size_t model_count, uint64_t (*clock_us)(void), char *why, size_t why_size)
+{
+    int error = check_models(models, model_count, why, why_size);
+    if (error)
+        return error;
+    struct server *server = calloc(1, sizeof *server);
+    if (!server)
+        goto no_memory;
+    server->limits = *limits;
+    server->clock_us = clock_us;
+    server->models = calloc(model_count, sizeof *server->models);
+    server->infos = calloc(model_count, sizeof *server->infos);
+    server->ranges = calloc(limits->gaps + 1 + OBSERVE_LIMIT, sizeof *server->ranges);
+    server->statuses = calloc(OBSERVE_LIMIT, sizeof *server->statuses);
+    if (!server->models || !server->infos || !server->ranges || !server->statuses ||
+        session_table_init(&server->sessions, limits->sessions) ||
+        take_memory(&server->arena, wire_arena_bound(limits->frame_bytes, OBSERVE_LIMIT)) ||
+        take_memory(&server->encode_arena, PARTS_OF_ENCODING))
+        goto no_memory;
+    for (size_t i = 0; i < model_count; i++) {
+        if (served_init(&server->models[i], models[i]))
+            goto no_memory;
+        server->model_count++;
+        server->infos[i] = server->models[i].info;
+    }
+    error = size_buffers(server, why, why_size);
+    if (error) {
+        server_free(server);
+        return error;
+    }
+    *out = server;
+    return 0;
+no_memory:
+    server_free(server);
+    snprintf(why, why_size, "no memory");
+    return -ENOMEM;
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    while (server->first) {
+        struct connection *connection = server->first;
+        server->first = connection->next;
+        connection_free(connection);
+    }
+    if (server->sessions.buckets)
+        session_table_release(&server->sessions);
+    for (size_t i = 0; i < server->model_count; i++)
+        served_release(&server->models[i]);
+    free(server->models);
+    free(server->infos);
+    free(server->ranges);
+    free(server->statuses);
+    free(server->arena.memory);
+    free(server->encode_arena.memory);
+    free(server);
+}
+
+int server_warm_up(struct server *server, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < server->model_count; i++) {
+        int error = served_warm_up(&server->models[i]);
+        if (error) {
+            snprintf(why, why_size, "model %s cannot act: %s", server->models[i].model->name, strerror(-error));
+            return error;
+        }
+    }
+    return 0;
+}
+
+void server_list_add(struct server *server, enum connection_list_kind kind, struct connection *connection)
+{
+    if (connection->listed[kind])
+        return;
+    struct connection_list *list = &server->lists[kind];
+    connection->listed[kind] = 1;
+    connection->list_next[kind] = NULL;
+    if (list->last)
+        list->last->list_next[kind] = connection;
+    else
+        list->first = connection;
+    list->last = connection;
+}
+
+static struct connection *list_pop(struct server *server, enum connection_list_kind kind)
+{
+    struct connection_list *list = &server->lists[kind];
+    struct connection *connection = list->first;
+    if (!connection)
+        return NULL;
+    list->first = connection->list_next[kind];
+    if (!list->first)
+        list->last = NULL;
+    connection->listed[kind] = 0;
+    return connection;
+}
+
+static void list_remove(struct server *server, enum connection_list_kind kind, struct connection *connection)
+{
+    if (!connection->listed[kind])
+        return;
+    struct connection_list *list = &server->lists[kind];
+    struct connection *before = NULL;
+    for (struct connection *c = list->first; c != connection; c = c->list_next[kind])
+        before = c;
+    if (before)
+        before->list_next[kind] = connection->list_next[kind];
+    else
+        list->first = connection->list_next[kind];
+    if (list->last == connection)
+        list->last = before;
+    connection->listed[kind] = 0;
+}
+
+void server_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply)
+{
+    size_t room = connection->out.capacity - connection->out.end;
+    uint8_t *out = connection->out.memory + connection->out.end;
+    wire_arena_reset(&server->encode_arena);
+    long size = wire_encode(out, room, reply, &server->encode_arena);
+    if (size > (long)room) {
+        // Room enough was reserved, but not in one piece.
+        out = frame_buffer_reserve(&connection->out, (size_t)size);
+        size = out ? wire_encode(out, (size_t)size, reply, &server->encode_arena) : -ENOMEM;
+    }
+    if (size < 0) {
+        log_event(LOG_ERROR, "reply_lost", LOG_TEXT("peer", connection->peer), LOG_NUMBER("kind", reply->kind));
+        connection_move(connection, CONNECTION_DROPPED, connection->state_since_us);
+    } else {
+        frame_buffer_append(&connection->out, (size_t)size);
+    }
+    server_list_add(server, LIST_OUTPUT, connection);
+}
+
+struct connection *server_connect(struct server *server, const char *peer, uint64_t now_us)
+{
+    int over_limit = server->connection_count >= server->limits.connections;
+    if (over_limit && server->over_limit_count == OVER_LIMIT_PLACES)
+        return NULL;
+    struct connection *connection =
+        connection_new(&server->limits, server->output_base, server->output_limit, peer, now_us);
+    if (!connection)
+        return NULL;
+    connection->next = server->first;
+    if (server->first)
+        server->first->previous = connection;
+    server->first = connection;
+    connection->over_limit = over_limit;
+    if (over_limit) {
+        server->over_limit_count++;
+        log_event(LOG_WARNING, "too_many_connections", LOG_TEXT("peer", peer),
+                  LOG_NUMBER("limit", server->limits.connections));
+        request_farewell(server, connection, WIRE_LIMIT, server->limits.connections, now_us,
+                         "no more than %zu connections", server->limits.connections);
+    } else {
+        server->connection_count++;
+    }
+    return connection;
+}
+
+void server_disconnect(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    if (connection->waiting > 0)
+        batch_run_all(server);
+    for (size_t i = 0; i < connection->slot_count; i++) {
+        if (connection->slots[i].state != SLOT_HELD)
+            continue;
+        connection->slots[i].session->owner = NULL;
+        connection->slots[i].session->idle_since_us = now_us;
+    }
+    list_remove(server, LIST_OUTPUT, connection);
+    list_remove(server, LIST_BACKLOG, connection);
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        server->first = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    if (connection->over_limit)
+        server->over_limit_count--;
+    else
+        server->connection_count--;
+    connection_free(connection);
+}
+
+// Takes the requests that are whole, until there are none, or no room for a reply, or others should have a turn.
+static void take_requests(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    if (connection->taken_turn != server->turn) {
+        connection->taken_turn = server->turn;
+        connection->taken = 0;
+    }
+    while (connection->state == CONNECTION_SERVING) {
+        const uint8_t *body;
+        size_t size;
+        int found = frame_next(&connection->in, server->limits.frame_bytes, &body, &size);
+        if (found == 0)
+            break;
+        if (found > 0 && connection->taken == server->limits.in_flight) {
+            server_list_add(server, LIST_BACKLOG, connection);
+            break;
+        }
+        int taken;
+        if (found < 0) {
+            taken = request_farewell(server, connection, WIRE_TOO_LARGE, server->limits.frame_bytes, now_us,
+                                     "a frame of %zu bytes; no more than %zu", size, server->limits.frame_bytes);
+            if (taken)
+                log_event(LOG_WARNING, "too_large", LOG_TEXT("peer", connection->peer), LOG_NUMBER("bytes", size));
+        } else {
+            taken = request_take(server, connection, body, size, now_us);
+        }
+        if (!taken) {
+            connection_move(connection, CONNECTION_BLOCKED, now_us);
+            server_list_add(server, LIST_OUTPUT, connection);
+        } else if (connection->state == CONNECTION_SERVING) {
+            frame_buffer_consume(&connection->in, FRAME_HEADER_SIZE + size);
+            connection->taken++;
+            connection->heard_us = now_us;
+        }
+    }
+    if (frame_buffer_size(&connection->in) == 0)
+        frame_buffer_trim(&connection->in);
+}
+
+uint8_t *server_input(struct connection *connection, size_t *room)
+{
+    uint8_t *memory = frame_buffer_reserve(&connection->in, 1);
+    *room = memory ? connection->in.capacity - connection->in.end : 0;
+    return memory;
+}
+
+void server_received(struct server *server, struct connection *connection, size_t size, uint64_t now_us)
+{
+    frame_buffer_append(&connection->in, size);
+    if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_DROPPED)
+        frame_buffer_consume(&connection->in, frame_buffer_size(&connection->in));
+    else
+        take_requests(server, connection, now_us);
+}
+
+void server_ended(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    if (connection->waiting > 0)
+        batch_run_all(server);
+    connection_move(connection, CONNECTION_CLOSING, now_us);
+    server_list_add(server, LIST_OUTPUT, connection);
+}
+
+void server_turn(struct server *server, uint64_t now_us)
+{
+    batch_run_all(server);
+    server->turn++;
+    // Only those that were left over from before; who is left over again waits for the next turn.
+    struct connection *last = server->lists[LIST_BACKLOG].last;
+    for (struct connection *connection = NULL; last && connection != last;) {
+        connection = list_pop(server, LIST_BACKLOG);
+        take_requests(server, connection, now_us);
+    }
+    batch_run_all(server);
+}
+
+struct connection *server_next_output(struct server *server)
+{
+    return list_pop(server, LIST_OUTPUT);
+}
+
+void server_sent(struct server *server, struct connection *connection, size_t size, uint64_t now_us)
+{
+    frame_buffer_consume(&connection->out, size);
+    if (connection_has_output(connection))
+        return;
+    frame_buffer_trim(&connection->out);
+    server_unblock(server, connection, now_us);
+}
+
+int server_block(struct server *server, struct connection *connection, struct frame_buffer *held, uint64_t now_us)
+{
+    struct frame_buffer fresh;
+    if (frame_buffer_init(&fresh, server->output_base, server->output_limit))
+        return -ENOMEM;
+    *held = connection->out;
+    connection->out = fresh;
+    connection_move(connection, CONNECTION_BLOCKED, now_us);
+    return 0;
+}
+
+void server_unblock(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    if (connection->state != CONNECTION_BLOCKED)
+        return;
+    connection_move(connection, CONNECTION_SERVING, now_us);
+    server_list_add(server, LIST_BACKLOG, connection);
+}
+
+static void check_connection(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    const struct limits *limits = &server->limits;
+    uint64_t in_state = now_us - connection->state_since_us;
+    switch (connection->state) {
+    case CONNECTION_SERVING:
+        if (now_us - connection->heard_us >= limits->connection_idle_us) {
+            log_event(LOG_INFO, "idle", LOG_TEXT("peer", connection->peer));
+            request_farewell(server, connection, WIRE_IDLE, limits->connection_idle_us / 1000000, now_us,
+                             "no request for %llu s", (unsigned long long)(limits->connection_idle_us / 1000000));
+        }
+        break;
+    case CONNECTION_BLOCKED:
+    case CONNECTION_CLOSING:
+        if (in_state >= limits->slow_reader_us) {
+            log_event(LOG_WARNING, "slow_reader", LOG_TEXT("peer", connection->peer),
+                      LOG_NUMBER("bytes", frame_buffer_size(&connection->out)));
+            connection_move(connection, CONNECTION_DROPPED, now_us);
+            server_list_add(server, LIST_OUTPUT, connection);
+        }
+        break;
+    case CONNECTION_DROPPED:
+        break;
+    }
+}
+
+void server_tick(struct server *server, uint64_t now_us)
+{
+    batch_run_all(server);
+    for (struct connection *connection = server->first; connection; connection = connection->next)
+        check_connection(server, connection, now_us);
+    for (struct session *session = server->sessions.first, *next; session; session = next) {
+        next = session->next;
+        if (session->owner || now_us - session->idle_since_us < server->limits.session_idle_us)
+            continue;
+        log_event(LOG_INFO, "session_expired", LOG_TEXT("session", session->name),
+                  LOG_NUMBER("transitions", agent_belief_count(&session->belief)));
+        session_free(&server->sessions, session);
+    }
+}
+
+void server_drain(struct server *server)
+{
+    server->draining = 1;
+}
+
+void server_farewell(struct server *server, uint64_t now_us)
+{
+    for (struct connection *connection = server->first; connection; connection = connection->next) {
+        if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_DROPPED)
+            continue;
+        if (!request_farewell(server, connection, WIRE_DRAINING, 0, now_us, "the daemon is stopping")) {
+            connection_move(connection, CONNECTION_CLOSING, now_us);
+            server_list_add(server, LIST_OUTPUT, connection);
+        }
+    }
+}

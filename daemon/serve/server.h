@@ -1,0 +1,91 @@
+#pragma once
+// The protocol of the daemon, without a socket: bytes in, bytes out, time as an argument.
+//
+//     connection = server_connect(server, "unix:17", now)
+//     each turn of the loop:
+//         for each connection with bytes:  server_input() ... server_received(server, connection, size, now)
+//         server_turn(server, now)                     the batch: one feature pass, one policy pass
+//         while ((connection = server_next_output(server)))  send what it holds, then server_sent()
+//
+// Requests other than Step and Act are answered when they are read; Steps and Acts wait for the end of the turn
+// and are answered together. Replies of one connection come in the order of its requests, except that Steps to
+// different models may overtake each other.
+//
+// One thread. After a connection and its sessions are set up, a step allocates nothing.
+
+#include "connection.h"
+#include "served.h"
+#include "session.h"
+
+#define SERVER_NAME "beliefd " BELIEFD_VERSION
+
+struct connection_list {
+    struct connection *first, *last;
+};
+
+struct server {
+    struct limits limits;
+    uint64_t (*clock_us)(void);         // for the stage times in replies only
+    struct served *models;
+    size_t model_count;
+    struct session_table sessions;
+    struct connection *first;           // all connections
+    size_t connection_count;            // those within the limit
+    size_t over_limit_count;
+    struct connection_list lists[LIST_COUNT];
+    uint64_t turn;
+    int draining;
+    size_t output_base, output_limit;   // of a connection's buffer
+    size_t welcome_bound, error_bound;  // bytes of the largest frame of these kinds
+    struct wire_arena arena;            // of the message being decoded
+    struct wire_arena encode_arena;     // of the reply being encoded
+    struct wire_model *infos;           // for Welcome (model_count)
+    struct seen_range *ranges;          // for trying an Observe (gaps + 1 + OBSERVE_LIMIT)
+    enum wire_status *statuses;         // (OBSERVE_LIMIT)
+};
+
+// models are borrowed and must outlive the server. -EINVAL with a sentence: two models of one name, a model that must be
+// told the task, a model whose belief does not fit into a frame; -ENOMEM.
+int server_new(struct server **server, const struct limits *limits, const struct model *const *models,
+               size_t model_count, uint64_t (*clock_us)(void), char *why, size_t why_size);
+void server_free(struct server *server);
+int server_warm_up(struct server *server, char *why, size_t why_size);
+
+// A new connection. When all places are taken it is told so and closed. NULL: no memory, or far too many.
+struct connection *server_connect(struct server *server, const char *peer, uint64_t now_us);
+// The peer is gone. What it had asked before is still done; its sessions wait for the next Open.
+void server_disconnect(struct server *server, struct connection *connection, uint64_t now_us);
+
+// Where the next bytes go, and how many fit (never 0). NULL: no memory.
+uint8_t *server_input(struct connection *connection, size_t *room);
+void server_received(struct server *server, struct connection *connection, size_t size, uint64_t now_us);
+
+// The peer will send no more: what it asked is answered, then the connection closes.
+void server_ended(struct server *server, struct connection *connection, uint64_t now_us);
+
+// The end of a turn. Requests may be left for the next one, which then should not wait for bytes.
+void server_turn(struct server *server, uint64_t now_us);
+static inline int server_has_backlog(const struct server *s) { return s->lists[LIST_BACKLOG].first != NULL; }
+
+// The connections that have something to send or are to be closed, each once per turn; NULL: no more. A CLOSING one
+// without output, and a DROPPED one, is the caller's to disconnect.
+struct connection *server_next_output(struct server *server);
+// The first `size` bytes of connection->out were taken.
+void server_sent(struct server *server, struct connection *connection, size_t size, uint64_t now_us);
+// The socket takes no more: hands over what is held, to be sent in the background, and blocks the
+// connection until server_unblock. -ENOMEM.
+int server_block(struct server *server, struct connection *connection, struct frame_buffer *held, uint64_t now_us);
+void server_unblock(struct server *server, struct connection *connection, uint64_t now_us);
+
+// Now and then: idle connections and sessions, slow readers.
+void server_tick(struct server *server, uint64_t now_us);
+
+// From now on nobody may open a session.
+void server_drain(struct server *server);
+// Takes leave of all connections.
+void server_farewell(struct server *server, uint64_t now_us);
+
+// For the files of this folder.
+void server_list_add(struct server *server, enum connection_list_kind kind, struct connection *connection);
+// Encodes one reply; its room was reserved.
+void server_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply);

@@ -1,0 +1,146 @@
+// Sessions and their table; the contract is in session.h.
+#include "session.h"
+
+#include "served.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int session_table_init(struct session_table *table, size_t limit)
+{
+    size_t buckets = 16;
+    while (buckets < limit)
+        buckets *= 2;
+    *table = (struct session_table){.buckets = calloc(buckets, sizeof *table->buckets), .bucket_count = buckets};
+    return table->buckets ? 0 : -ENOMEM;
+}
+
+void session_table_release(struct session_table *table)
+{
+    while (table->first)
+        session_free(table, table->first);
+    free(table->buckets);
+    *table = (struct session_table){0};
+}
+
+int session_name_valid(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-";
+    size_t length = strlen(name);
+    return length >= 1 && length <= WIRE_SESSION_LIMIT && strspn(name, allowed) == length;
+}
+
+// FNV-1a. The table is never longer than the limit of sessions, so chosen collisions buy nothing.
+static struct session **bucket_of(const struct session_table *table, const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    return &table->buckets[(hash ^ hash >> 32) & (table->bucket_count - 1)];
+}
+
+struct session *session_find(const struct session_table *table, const char *name)
+{
+    struct session *session = *bucket_of(table, name);
+    while (session && strcmp(session->name, name))
+        session = session->next_in_bucket;
+    return session;
+}
+
+static size_t aligned(size_t size)
+{
+    return (size + KERNEL_ALIGNMENT - 1) / KERNEL_ALIGNMENT * KERNEL_ALIGNMENT;
+}
+
+// One block behind a session: belief, vectors, writers.
+static int allocate(struct session *session, const struct model *model, const struct limits *limits)
+{
+    size_t belief = aligned(agent_belief_size(model));
+    size_t observation = aligned(model->observation_dim * sizeof(float));
+    size_t action = aligned(model->action_dim * sizeof(float));
+    size_t writers = aligned(limits->writers * sizeof(struct writer));
+    size_t ranges = aligned((limits->gaps + 1) * sizeof(struct seen_range));
+    uint8_t *memory = aligned_alloc(KERNEL_ALIGNMENT, belief + 2 * observation + 2 * action + writers + ranges);
+    if (!memory)
+        return -ENOMEM;
+    memset(memory, 0, belief + 2 * observation + 2 * action + writers);
+    session->memory = memory;
+    agent_belief_init(&session->belief, model, memory);
+    memory += belief;
+    session->observation = (float *)memory;
+    session->new_observation = (float *)(memory + observation);
+    memory += 2 * observation;
+    session->action = (float *)memory;
+    session->executed = (float *)(memory + action);
+    memory += 2 * action;
+    session->writers = (struct writer *)memory;
+    seen_init(&session->writers[0].seen, (struct seen_range *)(memory + writers), limits->gaps + 1);
+    session->writer_count = 1;
+    return 0;
+}
+
+struct session *session_new(struct session_table *table, const char *name, struct served *served,
+                            const struct limits *limits)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (!session || allocate(session, served->model, limits)) {
+        free(session);
+        return NULL;
+    }
+    strcpy(session->name, name);
+    session->served = served;
+    session->task = 1;
+    struct session **bucket = bucket_of(table, name);
+    session->next_in_bucket = *bucket;
+    *bucket = session;
+    session->next = table->first;
+    if (table->first)
+        table->first->previous = session;
+    table->first = session;
+    table->count++;
+    return session;
+}
+
+void session_free(struct session_table *table, struct session *session)
+{
+    struct session **link = bucket_of(table, session->name);
+    while (*link != session)
+        link = &(*link)->next_in_bucket;
+    *link = session->next_in_bucket;
+    if (session->previous)
+        session->previous->next = session->next;
+    else
+        table->first = session->next;
+    if (session->next)
+        session->next->previous = session->previous;
+    table->count--;
+    for (size_t i = 1; i < session->writer_count; i++)
+        free(session->writers[i].seen.ranges);
+    free(session->memory);
+    free(session);
+}
+
+struct writer *session_writer(struct session *session, uint32_t id, const struct limits *limits, int *error)
+{
+    for (size_t i = 0; i < session->writer_count; i++)
+        if (session->writers[i].id == id)
+            return &session->writers[i];
+    *error = -ENOSPC;
+    if (session->writer_count == limits->writers)
+        return NULL;
+    *error = -ENOMEM;
+    struct seen_range *ranges = calloc(limits->gaps + 1, sizeof *ranges);
+    if (!ranges)
+        return NULL;
+    struct writer *writer = &session->writers[session->writer_count++];
+    writer->id = id;
+    seen_init(&writer->seen, ranges, limits->gaps + 1);
+    return writer;
+}
+
+void digest_bytes(uint8_t out[WIRE_DIGEST_SIZE], struct digest digest)
+{
+    for (size_t i = 0; i < WIRE_DIGEST_SIZE; i++)
+        out[i] = (uint8_t)(digest.word[i / 8] >> 8 * (i % 8));
+}
