@@ -1,0 +1,196 @@
+// A checkpoint: the training's named arrays in a safetensors file, with the options that made them and a checksum.
+//
+// It is refused, with a sentence, if it is of another world or version, was made with other options, or is damaged.
+// Nothing of the training changes then.
+
+#include "train.h"
+
+#include "daemon/policy/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const FORMAT = "bel-learn checkpoint 1";
+
+static size_t dtype_size(const char *dtype)
+{
+    return !strcmp(dtype, "F64") ? 8 : 4;
+}
+
+// 64-bit FNV-1a over names and data; finds damage, not malice.
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3;
+    return hash;
+}
+
+// Numbers that live in structs travel as counters.
+static void gather(struct train *train)
+{
+    double *c = train->counters;
+    c[COUNT_ACTOR_STEPS] = (double)train->actor.trainee.adam.steps;
+    c[COUNT_CRITIC_STEPS] = (double)train->critic.trainee.adam.steps;
+    for (size_t kind = 0; kind < HEAD_COUNT; kind++) {
+        c[COUNT_BASIS_STEPS + kind] = (double)train->basis[kind].trainee.adam.steps;
+        c[COUNT_TARGETS + kind] = train->targets[kind].count;
+    }
+    c[COUNT_REPLAY] = (double)train->replay.added;
+    c[COUNT_INPUTS] = train->inputs.count;
+    c[COUNT_OBSERVATIONS] = train->observations.count;
+}
+
+static void scatter(struct train *train)
+{
+    const double *c = train->counters;
+    train->actor.trainee.adam.steps = (uint64_t)c[COUNT_ACTOR_STEPS];
+    train->critic.trainee.adam.steps = (uint64_t)c[COUNT_CRITIC_STEPS];
+    for (size_t kind = 0; kind < HEAD_COUNT; kind++) {
+        train->basis[kind].trainee.adam.steps = (uint64_t)c[COUNT_BASIS_STEPS + kind];
+        train->targets[kind].count = c[COUNT_TARGETS + kind];
+    }
+    train->replay.added = (uint64_t)c[COUNT_REPLAY];
+    train->inputs.count = c[COUNT_INPUTS];
+    train->observations.count = c[COUNT_OBSERVATIONS];
+}
+
+int checkpoint_save(struct train *train, const char *path, char *why, size_t why_size)
+{
+    gather(train);
+    struct safetensors_writer *writer = safetensors_writer_new();
+    char *options = options_describe(&train->options);
+    int error = writer && options ? 0 : -ENOMEM;
+    uint64_t hash = 0xcbf29ce484222325;
+    struct train_array array;
+    for (size_t i = 0; !error && train_state(train, i, &array); i++) {
+        size_t dims[] = {array.count};
+        error = safetensors_add(writer, array.name, array.dtype, array.data, dims, 1);
+        hash = mix(hash, array.name, strlen(array.name));
+        hash = mix(hash, array.data, array.count * dtype_size(array.dtype));
+    }
+    char sum[24];
+    snprintf(sum, sizeof sum, "%016llx", (unsigned long long)hash);
+    if (!error)
+        error = safetensors_describe(writer, "format", FORMAT);
+    if (!error)
+        error = safetensors_describe(writer, "options", options);
+    if (!error)
+        error = safetensors_describe(writer, "blas", openblas_get_corename());
+    if (!error)
+        error = safetensors_describe(writer, "checksum", sum);
+    if (!error)
+        error = safetensors_write(writer, path);
+    if (error)
+        snprintf(why, why_size, "cannot write the checkpoint %s: %s", path, strerror(-error));
+    free(options);
+    safetensors_writer_free(writer);
+    return error;
+}
+
+static int read_file(const char *path, uint8_t **bytes, size_t *size, char *why, size_t why_size)
+{
+    struct stat about;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? -errno : 0;
+    *bytes = NULL;
+    if (!error && fstat(fd, &about))
+        error = -errno;
+    if (!error && (!S_ISREG(about.st_mode) || about.st_size > SAFETENSORS_FILE_LIMIT))
+        error = -EBADMSG;
+    if (!error && !(*bytes = malloc((size_t)about.st_size + 1)))
+        error = -ENOMEM;
+    for (*size = 0; !error && *size < (size_t)about.st_size;) {
+        ssize_t got = read(fd, *bytes + *size, (size_t)about.st_size - *size);
+        if (got > 0)
+            *size += (size_t)got;
+        else if (got == 0 || errno != EINTR)
+            error = got ? -errno : -EBADMSG;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (error) {
+        snprintf(why, why_size, "cannot read the checkpoint %s: %s", path, strerror(-error));
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return error;
+}
+
+// The first option that differs, as a sentence.
+static int compare_options(const char *path, const char *ours, const char *theirs, char *why, size_t why_size)
+{
+    while (*ours || *theirs) {
+        size_t a = strcspn(ours, "\n"), b = strcspn(theirs, "\n");
+        if (a != b || memcmp(ours, theirs, a)) {
+            snprintf(why, why_size, "the checkpoint %s was made with other options: %.*s there, %.*s now", path,
+                     (int)b, theirs, (int)a, ours);
+            return -EINVAL;
+        }
+        ours += a + (ours[a] == '\n');
+        theirs += b + (theirs[b] == '\n');
+    }
+    return 0;
+}
+
+// That every array is there, of the right size, and adds up to the checksum.
+static int check(struct train *train, const char *path, const struct safetensors *file, char *why, size_t why_size)
+{
+    const char *format = safetensors_metadata(file, "format"), *theirs = safetensors_metadata(file, "options");
+    const char *expected = safetensors_metadata(file, "checksum");
+    if (!format || strcmp(format, FORMAT) || !theirs || !expected) {
+        snprintf(why, why_size, "%s is not a checkpoint of this version of bel-learn (%s)", path, FORMAT);
+        return -ENOTSUP;
+    }
+    char *ours = options_describe(&train->options);
+    int error = ours ? compare_options(path, ours, theirs, why, why_size) : -ENOMEM;
+    free(ours);
+    if (error)
+        return error;
+    uint64_t hash = 0xcbf29ce484222325;
+    struct train_array array;
+    for (size_t i = 0; train_state(train, i, &array); i++) {
+        const struct tensor *tensor = safetensors_find(file, array.name);
+        if (!tensor || strcmp(tensor->dtype, array.dtype) || tensor->count != array.count) {
+            snprintf(why, why_size, "the checkpoint %s lacks %s or has it in another size", path, array.name);
+            return -EBADMSG;
+        }
+        hash = mix(hash, array.name, strlen(array.name));
+        hash = mix(hash, tensor->data, tensor->count * dtype_size(array.dtype));
+    }
+    char sum[24];
+    snprintf(sum, sizeof sum, "%016llx", (unsigned long long)hash);
+    if (strcmp(sum, expected)) {
+        snprintf(why, why_size, "the checkpoint %s is damaged: its checksum is %s, not %s", path, sum, expected);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int checkpoint_load(struct train *train, const char *path, char *why, size_t why_size)
+{
+    uint8_t *bytes;
+    size_t size;
+    int error = read_file(path, &bytes, &size, why, why_size);
+    if (error)
+        return error;
+    struct safetensors *file = NULL;
+    char reason[200];
+    error = safetensors_parse(&file, bytes, size, reason, sizeof reason);
+    if (error)
+        snprintf(why, why_size, "the checkpoint %s cannot be read: %s", path, reason);
+    else
+        error = check(train, path, file, why, why_size);
+    struct train_array array;
+    for (size_t i = 0; !error && train_state(train, i, &array); i++)
+        memcpy(array.data, safetensors_find(file, array.name)->data, array.count * dtype_size(array.dtype));
+    if (!error)
+        scatter(train);
+    safetensors_free(file);
+    free(bytes);
+    return error;
+}

@@ -1,0 +1,285 @@
+// The options of a training: one table for parsing, help and the record of a run.
+
+#include "options.h"
+
+#include "client/worlds/world.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct options, field)
+
+static const struct option_row rows[] = {
+    {"envs", 'u', AT(envs), 1, 1024, "environments, each on one task for a whole meta-episode"},
+    {"epochs", 'u', AT(epochs), 1, 1000, "passes of PPO over what was collected"},
+    {"minibatch", 'u', AT(minibatch), 1, 1e6, "rows of one gradient step"},
+    {"hidden", 'u', AT(hidden), 1, 4096, "width of both hidden layers of actor and critic"},
+    {"rate", 'f', AT(rate), 0, 1, "Adam's step size"},
+    {"rate-hold", 'f', AT(rate_hold), 0, 1, "share of the frames before the step size falls"},
+    {"rate-end", 'f', AT(rate_end), 0, 1, "what it falls to by the end, relative"},
+    {"clip", 'f', AT(clip), 0, 10, "of the probability ratio"},
+    {"value-clip", 'f', AT(value_clip), 0, 1e6, "of the value's move; 0: none"},
+    {"entropy", 'f', AT(entropy), 0, 10, "bonus"},
+    {"norm-limit", 'f', AT(norm_limit), 0, 1e6, "of the gradients of actor and critic"},
+    {"epsilon", 'f', AT(epsilon), 0, 1, "Adam's"},
+    {"discount", 'f', AT(discount), 0, 1, "of future rewards"},
+    {"trace", 'f', AT(trace), 0, 1, "lambda of the generalised advantages"},
+    {"sd", 'f', AT(sd), 1e-6, 100, "of the first policy's actions"},
+    {"sd-low", 'f', AT(sd_low), 1e-6, 100, "which it never falls below"},
+    {"divergence-limit", 'f', AT(divergence_limit), 0, 1e6, "nats after which an iteration's epochs end; 0: none"},
+    {"input-clip", 'f', AT(input_clip), 0.1, 1000, "of normalised inputs"},
+    {"window", 'f', AT(window), 0, 1e9, "iterations that the input normaliser remembers; 0: all"},
+    {"critic-sees-task", 'u', AT(critic_sees_task), 0, 1, "the critic, which is not served, is told the true task"},
+    {"clamp-actions", 'u', AT(clamp_actions), 0, 1, "the world meets actions clipped to its bounds, as when served"},
+    {"features", 'u', AT(features), 0, 256, "D of the reward head, the constant included; 0: no such head"},
+    {"transition", 'u', AT(transition), 0, 256, "D of the transition head; 0: no such head"},
+    {"probes", 'u', AT(probes), 0, 64, "inputs at which the policy is shown predictions; 0: the weights themselves"},
+    {"probe-pool", 'u', AT(probe_pool), 1, 65536, "replayed transitions that probes are chosen from"},
+    {"basis-hidden", 'u', AT(basis_hidden), 1, 4096, "width of both hidden layers of a basis"},
+    {"basis-rate", 'f', AT(basis_rate), 0, 1, "Adam's step size for the basis; falls to 0 at the freeze"},
+    {"basis-updates", 'u', AT(basis_updates), 0, 1000, "of the basis in one iteration"},
+    {"basis-tasks", 'u', AT(basis_tasks), 1, 1024, "replayed meta-episodes of one update"},
+    {"basis-stride", 'u', AT(basis_stride), 1, 1000, "every how many-th transition of them is used"},
+    {"warmup", 'u', AT(warmup), 0, 100000, "updates of the basis after the first rollout"},
+    {"basis-norm-limit", 'f', AT(basis_norm_limit), 0, 1e6, "of the basis' gradient"},
+    {"freeze", 'f', AT(freeze), 0, 1, "share of the frames after which the basis stays as it is"},
+    {"prior-noise", 'f', AT(prior_noise), 1e-9, 1e3, "noise variance that the prior expects, of unit target variance"},
+    {"replay", 'u', AT(replay), 1, 65536, "meta-episodes kept for the basis"},
+};
+
+const struct option_row *options_row(size_t i)
+{
+    return i < sizeof rows / sizeof *rows ? &rows[i] : NULL;
+}
+
+const char *learn_kind_name(enum learn_kind kind)
+{
+    static const char *const names[] = {"glibrl", "oracle", "none"};
+    return names[kind];
+}
+
+void options_defaults(struct options *options, const struct world *world, enum learn_kind kind)
+{
+    *options = (struct options){
+        .world = world, .kind = kind, .frames = 3000000, .seed = 1, .threads = 0, .checkpoint_seconds = 60,
+        .evaluation_tasks = 256, .evaluation_seed = 1,
+        .envs = 16, .epochs = 8, .minibatch = 200, .hidden = 128, .rate = 3e-4, .rate_hold = 0.5, .rate_end = 0.1,
+        .clip = 0.2, .value_clip = 0.2, .entropy = 0, .norm_limit = 0.5, .epsilon = 1e-5,
+        .discount = world->discount, .trace = 0.9, .sd = 1, .sd_low = 0.1, .input_clip = 8,
+        .critic_sees_task = 1, .clamp_actions = 1,
+        .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-3,
+        .basis_updates = 8, .basis_tasks = 16, .basis_stride = 2, .warmup = 50, .basis_norm_limit = 1,
+        .freeze = 0.4, .prior_noise = 0.01, .replay = 512,
+    };
+    if (!strncmp(world->name, "point", 5)) {
+        options->frames = 1500000;
+        options->features = 16;
+        options->probes = 16;
+        options->sd = 0.6;
+        options->prior_noise = 0.2;
+        options->minibatch = 100;
+    }
+}
+
+static int parse_number(double *value, const char *text)
+{
+    char *end;
+    errno = 0;
+    *value = strtod(text, &end);
+    return *text && !*end && errno == 0 && isfinite(*value) ? 0 : -EINVAL;
+}
+
+static int parse_whole(uint64_t *value, const char *text)
+{
+    // 1e7 is as good as 10000000.
+    double number;
+    if (parse_number(&number, text) || number < 0 || number > 0x1p53 || number != floor(number))
+        return -EINVAL;
+    *value = (uint64_t)number;
+    return 0;
+}
+
+static int set_row(struct options *options, const struct option_row *row, const char *text, char *why, size_t why_size)
+{
+    char *at = (char *)options + row->offset;
+    double value;
+    if (parse_number(&value, text) || value < row->low || value > row->high
+        || (row->type == 'u' && value != floor(value))) {
+        snprintf(why, why_size, "--%s takes %s from %g to %g, not \"%s\"", row->name,
+                 row->type == 'u' ? "a whole number" : "a number", row->low, row->high, text);
+        return -EINVAL;
+    }
+    if (row->type == 'u')
+        *(uint64_t *)(void *)at = (uint64_t)value;
+    else
+        *(double *)(void *)at = value;
+    return 0;
+}
+
+static int set_common(struct options *options, const char *name, const char *text, char *why, size_t why_size)
+{
+    uint64_t whole = 0;
+    const struct { const char *name; uint64_t *at; } numbers[] = {
+        {"frames", &options->frames}, {"seed", &options->seed}, {"threads", &whole},
+        {"stop-after", &options->stop_after}, {"evaluation-tasks", &options->evaluation_tasks},
+        {"evaluation-seed", &options->evaluation_seed},
+    };
+    const struct { const char *name; const char **at; } texts[] = {
+        {"out", &options->out}, {"log", &options->log}, {"checkpoint", &options->checkpoint},
+        {"oracle", &options->oracle},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!strcmp(name, numbers[i].name)) {
+            if (parse_whole(numbers[i].at, text) || (numbers[i].at == &whole && whole > 256)) {
+                snprintf(why, why_size, "--%s takes a whole number, not \"%s\"", name, text);
+                return -EINVAL;
+            }
+            if (numbers[i].at == &whole)
+                options->threads = (unsigned)whole;
+            return 0;
+        }
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (!strcmp(name, texts[i].name)) {
+            *texts[i].at = text;
+            return 0;
+        }
+    if (!strcmp(name, "checkpoint-seconds")) {
+        if (!parse_number(&options->checkpoint_seconds, text) && options->checkpoint_seconds >= 0)
+            return 0;
+        snprintf(why, why_size, "--%s takes seconds, not \"%s\"", name, text);
+        return -EINVAL;
+    }
+    snprintf(why, why_size, "there is no option --%s (see bel-learn --help)", name);
+    return -EINVAL;
+}
+
+static int parse_model(enum learn_kind *kind, const char *text)
+{
+    for (*kind = LEARN_GLIBRL; *kind <= LEARN_NONE; (*kind)++)
+        if (!strcmp(text, learn_kind_name(*kind)))
+            return 0;
+    return -EINVAL;
+}
+
+int options_parse(struct options *options, int argc, char **argv, char *why, size_t why_size)
+{
+    if (argc < 1 || !(options->world = world_find(argv[0]))) {
+        int used = snprintf(why, why_size, argc < 1 ? "train which world?" : "there is no world \"%s\";",
+                            argc < 1 ? "" : argv[0]);
+        for (size_t i = 0; world_at(i) && used > 0 && (size_t)used < why_size; i++)
+            used += snprintf(why + used, why_size - (size_t)used, "%s %s", i ? "," : " known are", world_at(i)->name);
+        return -EINVAL;
+    }
+
+    // Which model it is decides the defaults, so it is read before the rest.
+    enum learn_kind kind = LEARN_GLIBRL;
+    for (int i = 1; i + 1 < argc; i++)
+        if (!strcmp(argv[i], "--model") && parse_model(&kind, argv[i + 1])) {
+            snprintf(why, why_size, "--model is glibrl, oracle or none, not \"%s\"", argv[i + 1]);
+            return -EINVAL;
+        }
+    options_defaults(options, options->world, kind);
+
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i] + 2;
+        if (strncmp(argv[i], "--", 2)) {
+            snprintf(why, why_size, "\"%s\" is not an option (see bel-learn --help)", argv[i]);
+            return -EINVAL;
+        }
+        const struct { const char *name; int *at; } flags[] = {
+            {"resume", &options->resume}, {"json", &options->json}, {"quiet", &options->quiet},
+        };
+        int is_flag = 0;
+        for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
+            if (!strcmp(name, flags[f].name))
+                is_flag = *flags[f].at = 1;
+        if (is_flag)
+            continue;
+        if (i + 1 >= argc) {
+            snprintf(why, why_size, "%s needs a value", argv[i]);
+            return -EINVAL;
+        }
+        const char *text = argv[++i];
+        if (!strcmp(name, "model"))
+            continue;
+        const struct option_row *row = NULL;
+        for (size_t r = 0; options_row(r); r++)
+            if (!strcmp(name, options_row(r)->name))
+                row = options_row(r);
+        int error = row ? set_row(options, row, text, why, why_size) : set_common(options, name, text, why, why_size);
+        if (error)
+            return error;
+    }
+    if (options->resume && !options->checkpoint) {
+        snprintf(why, why_size, "--resume needs --checkpoint FILE to resume from");
+        return -EINVAL;
+    }
+    if (options->features == 1 || options->transition == 1) {
+        snprintf(why, why_size, "a head has at least two features, the constant and one more");
+        return -EINVAL;
+    }
+    if (options->kind == LEARN_GLIBRL && !options->features && !options->transition) {
+        snprintf(why, why_size, "a belief needs --features or --transition");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static double value_of(const struct options *options, const struct option_row *row)
+{
+    const char *at = (const char *)options + row->offset;
+    return row->type == 'u' ? (double)*(const uint64_t *)(const void *)at : *(const double *)(const void *)at;
+}
+
+void options_help(void)
+{
+    printf("bel-learn trains the models that beliefd serves.\n\n"
+           "    bel-learn train WORLD [options]\n"
+           "    bel-learn evaluate MODEL [--tasks N] [--seed S] [--oracle MODEL] [--threads T] [--json]\n\n"
+           "worlds\n");
+    for (size_t i = 0; world_at(i); i++)
+        printf("    %-20s %s\n", world_at(i)->name, world_at(i)->summary);
+    printf("\ntrain\n"
+           "    --model KIND         glibrl (with a belief), oracle (told the task) or none (neither)\n"
+           "    --frames F           environment steps\n"
+           "    --seed S             same seed, same bits, with any number of threads\n"
+           "    --threads T          0: one for each processor\n"
+           "    --out FILE           the model, for beliefd\n"
+           "    --log DIR            train.jsonl and a TensorBoard event file\n"
+           "    --checkpoint FILE    written every so often, and on SIGINT and SIGTERM\n"
+           "    --checkpoint-seconds S\n"
+           "    --resume             go on from the checkpoint, if there is one, with the same bits\n"
+           "    --stop-after F       end after F frames as if interrupted\n"
+           "    --evaluation-tasks N, --evaluation-seed S    fresh tasks of the last evaluation; 0: none\n"
+           "    --oracle MODEL       evaluated beside it\n"
+           "    --json               one JSON line at the end\n"
+           "    --quiet              no progress\n\nhyper-parameters (default of half-cheetah-vel, of point)\n");
+    struct options cheetah, point;
+    options_defaults(&cheetah, world_find("half-cheetah-vel"), LEARN_GLIBRL);
+    options_defaults(&point, world_find("point"), LEARN_GLIBRL);
+    for (size_t i = 0; options_row(i); i++) {
+        const struct option_row *row = options_row(i);
+        printf("    --%-18s %7g %7g  %s\n", row->name, value_of(&cheetah, row), value_of(&point, row), row->help);
+    }
+}
+
+char *options_describe(const struct options *options)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    fprintf(out, "world=%s\nmodel=%s\nframes=%llu\nseed=%llu\n", options->world->name, learn_kind_name(options->kind),
+            (unsigned long long)options->frames, (unsigned long long)options->seed);
+    for (size_t i = 0; options_row(i); i++)
+        fprintf(out, "%s=%.17g\n", options_row(i)->name, value_of(options, options_row(i)));
+    if (fclose(out)) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

@@ -1,0 +1,74 @@
+#pragma once
+// Everything that a training can be told, with the default of each world (docs/training.md tells why).
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct world;
+
+enum learn_kind {
+    LEARN_GLIBRL,  // belief in, the method
+    LEARN_ORACLE,  // is told the task: what could be had
+    LEARN_NONE,    // is told nothing and infers nothing: what must be beaten
+};
+
+struct options {
+    const struct world *world;
+    enum learn_kind kind;
+    uint64_t frames;             // environment steps
+    uint64_t seed;
+    unsigned threads;            // 0: one per processor
+    const char *out;             // model file, or NULL
+    const char *log;             // directory, or NULL
+    const char *checkpoint;      // file, or NULL
+    double checkpoint_seconds;
+    int resume, json, quiet;
+    uint64_t stop_after;         // frames; ends early as if interrupted; 0: never
+    uint64_t evaluation_tasks, evaluation_seed;
+    const char *oracle;          // model file to evaluate beside, or NULL
+
+    // Rollouts and PPO.
+    uint64_t envs;
+    uint64_t epochs, minibatch, hidden;
+    double rate, rate_hold, rate_end;  // Adam's: constant until rate_hold of the frames, then linear to rate_end times
+    double clip, value_clip, entropy, norm_limit, epsilon;
+    double discount, trace;      // of returns; of the advantages' tail
+    double sd, sd_low;           // exploration: first, and never below
+    double divergence_limit;
+    double input_clip;           // of normalised inputs, standard deviations
+    double window;               // of the input normaliser, iterations; 0: all
+    uint64_t critic_sees_task;
+    uint64_t clamp_actions;      // the world meets actions clipped to its bounds
+
+    // Basis and belief.
+    uint64_t features;           // of the reward head, the constant included; 0: no such head
+    uint64_t transition;         // of the transition head
+    uint64_t probes;             // inputs at which the policy is shown predictions; 0: weight space
+    uint64_t probe_pool;         // replayed transitions they are chosen from
+    uint64_t basis_hidden;
+    double basis_rate;
+    uint64_t basis_updates, basis_tasks, basis_stride, warmup;
+    double basis_norm_limit;
+    double freeze;               // share of the frames after which the basis is constant
+    double prior_noise;          // Omega0 / nu0, of unit target variance
+    uint64_t replay;             // meta-episodes
+};
+
+// One option of the table that parsing, --help and the checkpoint's configuration share.
+struct option_row {
+    const char *name;            // without the dashes
+    char type;                   // 'u' a whole number, 'f' a number
+    size_t offset;               // in struct options
+    double low, high;            // bounds
+    const char *help;
+};
+const struct option_row *options_row(size_t i);  // NULL past the last
+
+void options_defaults(struct options *options, const struct world *world, enum learn_kind kind);
+// The arguments after `train`. 0; or -EINVAL with a sentence.
+int options_parse(struct options *options, int argc, char **argv, char *why, size_t why_size);
+void options_help(void);
+
+// What must be the same for a resumed run to go on with the same bits, as lines of name=value (malloc'ed).
+char *options_describe(const struct options *options);
+const char *learn_kind_name(enum learn_kind kind);
