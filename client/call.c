@@ -378,7 +378,10 @@ static int connect_link(struct bel *bel, int64_t deadline)
         bel->max_in_flight = 1;          // until it has said more
         bel->max_frame_bytes = LINK_FRAME_LIMIT;
     }
-    return bel->greeted ? 0 : greet(bel, deadline);
+    if (bel->greeted)
+        return 0;
+    int result = greet(bel, deadline);
+    return result == BEL_TIMEOUT && bel->link_why[0] ? BEL_DISCONNECTED : result;  // broke, and is not back in time
 }
 
 // ---- Sessions -------------------------------------------------------------------------------------------------
