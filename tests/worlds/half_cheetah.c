@@ -549,17 +549,18 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// The same trajectory by the world and by bare engine steps, in turn; the fastest round of each counts.
+// The same trajectory by the world and by bare engine steps, in turn; the fastest round of each counts. A busy machine
+// gets more rounds to find one that was not disturbed.
 START_TEST(a_step_costs_what_the_engine_costs)
 {
-    enum { ROUNDS = 24, STEPS = 200 };
+    enum { ROUNDS = 24, ROUNDS_LIMIT = 400, STEPS = 200 };
     struct world_instance *instance = begin(&half_cheetah_vel), *bare = begin(&half_cheetah_vel);
     static float actions[STEPS][MOTORS];
     double best[2] = {INFINITY, INFINITY}, task = 1;
     struct random_stream stream = random_stream(11, 0, 0, 0);
     for (int t = 0; t < STEPS; t++)
         draw_action(&stream, actions[t]);
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS || (round < ROUNDS_LIMIT && best[1] / best[0] < 0.97); round++) {
         float observation[OBSERVATION], reward;
         struct random_stream start = random_stream(12, 0, 0, 0), same = start;
         half_cheetah_vel.reset(instance, &task, &start, observation);
@@ -579,7 +580,7 @@ START_TEST(a_step_costs_what_the_engine_costs)
         ck_assert_mem_eq(instance->simulation.data->qpos, bare->simulation.data->qpos, JOINTS * sizeof(double));
     }
     printf("half-cheetah: %.0f steps/s, %.3f of bare engine steps\n", STEPS / best[0], best[1] / best[0]);
-    ck_assert_double_gt(best[1] / best[0], 0.9);  // 0.99 on a quiet machine
+    ck_assert_double_gt(best[1] / best[0], 0.97);
     half_cheetah_vel.close(instance);
     half_cheetah_vel.close(bare);
 }
