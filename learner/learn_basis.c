@@ -193,7 +193,8 @@ static int update_head(struct train *train, enum head_kind kind, size_t update, 
         for (size_t i = 0; i < basis->trainee.count; i++)
             basis->trainee.gradient[i] += share * gradient[i];
     }
-    if (trainee_step(&basis->trainee, rate, o->basis_norm_limit, 1e-8))
+    double norm;
+    if (trainee_step(&basis->trainee, rate, o->basis_norm_limit, 1e-8, &norm))
         return -EDOM;
     basis_clamp(basis);
     train->report.evidence[kind] = value;

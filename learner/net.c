@@ -173,12 +173,12 @@ void trainee_release(struct trainee *trainee)
     *trainee = (struct trainee){0};
 }
 
-int trainee_step(struct trainee *trainee, double rate, double limit, double epsilon)
+int trainee_step(struct trainee *trainee, double rate, double limit, double epsilon, double *norm)
 {
-    double norm = gradient_norm(trainee->gradient, trainee->count);
-    if (!isfinite(norm))
+    *norm = gradient_norm(trainee->gradient, trainee->count);
+    if (!isfinite(*norm))
         return -EDOM;
-    double scale = norm > limit ? limit / norm : 1;
+    double scale = *norm > limit ? limit / *norm : 1;
     adam_step(&trainee->adam, trainee->parameters, trainee->gradient, trainee->count, scale, rate, epsilon);
     return 0;
 }

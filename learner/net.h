@@ -64,5 +64,6 @@ struct trainee {
 
 int trainee_init(struct trainee *trainee, size_t count);  // -ENOMEM
 void trainee_release(struct trainee *trainee);
-// One step downhill, the gradient scaled to `limit` if it is longer. -EDOM: it is not finite; nothing changes.
-int trainee_step(struct trainee *trainee, double rate, double limit, double epsilon);
+// One step downhill, the gradient scaled to `limit` if it is longer; its length before goes to *norm.
+// -EDOM: it is not finite; nothing changes.
+int trainee_step(struct trainee *trainee, double rate, double limit, double epsilon, double *norm);

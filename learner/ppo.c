@@ -262,10 +262,11 @@ int actor_update(struct actor *actor, const struct experience *experience, const
         for (size_t first = 0; first < experience->rows; first += settings->minibatch, batches++) {
             size_t left = experience->rows - first, B = left < settings->minibatch ? left : settings->minibatch;
             actor_loss(actor, experience, scratch->order + first, B, settings, scratch, report);
-            if (trainee_step(&actor->trainee, rate, settings->norm_limit, settings->epsilon))
+            double norm;
+            if (trainee_step(&actor->trainee, rate, settings->norm_limit, settings->epsilon, &norm))
                 return -EDOM;
             hold_sd(actor, settings->sd_low);
-            report->actor_norm += gradient_norm(actor->trainee.gradient, actor->trainee.count);
+            report->actor_norm += norm;
         }
         double share = 1 / (double)batches;
         report->actor_loss *= share;
@@ -291,9 +292,10 @@ int critic_update(struct critic *critic, const struct experience *experience, co
         for (size_t first = 0; first < experience->rows; first += settings->minibatch, batches++) {
             size_t left = experience->rows - first, B = left < settings->minibatch ? left : settings->minibatch;
             report->critic_loss += critic_loss(critic, experience, scratch->order + first, B, settings, scratch);
-            if (trainee_step(&critic->trainee, rate, settings->norm_limit, settings->epsilon))
+            double norm;
+            if (trainee_step(&critic->trainee, rate, settings->norm_limit, settings->epsilon, &norm))
                 return -EDOM;
-            report->critic_norm += gradient_norm(critic->trainee.gradient, critic->trainee.count);
+            report->critic_norm += norm;
         }
         report->critic_loss /= (double)batches;
         report->critic_norm /= (double)batches;
