@@ -160,7 +160,6 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
     }
     p->degrees = prior->degrees + (double)belief->count;
     p->count = (double)belief->count;
-    p->refined = refinement.solution || refinement.scale;
     p->log_det_precision = log_determinant(p, p->panel, p->stride, D);
 
     if (!refinement.solution) {
@@ -169,7 +168,10 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
         if (variance)
             lanes->squares(p->variance, p->panel, p->stride, D, first + interest->count, D);
         write_rows(p, first, interest->count);
+        for (size_t i = 0; i < interest->count; i++)
+            refinement.rows |= row_wants_refinement(p->row_variance[i]);
     }
+    p->refined = refinement.solution || refinement.rows || refinement.scale;
     if (p->refined)
         posterior_refine(p, prior, belief, &refinement, interest);
     if (scale) {

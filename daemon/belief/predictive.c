@@ -46,14 +46,15 @@ static double distance(const struct posterior *p, double *e)
     return sum;
 }
 
-// The Student-t with nu degrees before it, from q as 1 / (1 + q), ln |Omega| and s.
-static struct predictive judge(double d, double degrees, double q, double inverse, double log_det_scale, double s)
+// The Student-t with nu degrees, from q, the share q / (1 + q) and its complement, ln |Omega| and s.
+static struct predictive judge(double d, double degrees, double q, double share, double complement,
+                               double log_det_scale, double s)
 {
     double df = degrees - d + 1;
     double whole = log_gamma((degrees + 1) / 2), rest = log_gamma(df / 2);
     return (struct predictive){
-        .log_density = whole - rest - d / 2 * log(M_PI * s) - log_det_scale / 2 + (degrees + 1) / 2 * log(inverse),
-        .p_value = incomplete_beta(df / 2, d / 2, inverse, q * inverse, rest + log_gamma(d / 2) - whole),
+        .log_density = whole - rest - d / 2 * log(M_PI * s) - log_det_scale / 2 - (degrees + 1) / 2 * log1p(q),
+        .p_value = incomplete_beta(df / 2, d / 2, complement, share, rest + log_gamma(d / 2) - whole),
         .distance = q,
     };
 }
@@ -65,7 +66,7 @@ struct predictive posterior_assess(const struct posterior *p, const double *phi,
     for (size_t j = 0; j < p->d; j++)
         e[j] = y[j] - e[j];
     double q = distance(p, e) / s;
-    return judge((double)p->d, p->degrees, q, 1 / (1 + q), p->log_det_scale, s);
+    return judge((double)p->d, p->degrees, q, q / (1 + q), 1 / (1 + q), p->log_det_scale, s);
 }
 
 // With h = phi' Xi_n^-1 phi under the posterior that holds the transition (Sherman-Morrison backwards):
@@ -81,7 +82,7 @@ struct predictive posterior_assess_absorbed(const struct posterior *p, size_t ro
     // 1 - h and 1 - q_new are positive; where rounding left nothing of them, one unit is nearest.
     double left = fmax(1 - p->row_variance[row] - p->row_variance_low[row], DBL_EPSILON / 2);
     double s = 1 / left;
-    double inverse = fmax(1 - s * distance(p, e), DBL_EPSILON / 2);
-    double q = (1 - inverse) / inverse;
-    return judge((double)p->d, p->degrees - 1, q, inverse, p->log_det_scale + log(inverse), s);
+    double share = s * distance(p, e), complement = fmax(1 - share, DBL_EPSILON / 2);
+    return judge((double)p->d, p->degrees - 1, share / complement, share, complement,
+                 p->log_det_scale + log(complement), s);
 }

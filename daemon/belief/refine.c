@@ -159,16 +159,18 @@ static void quadratic(double *hi, double *lo, const struct system *s, size_t i, 
 static void write_solution(struct posterior *p, const struct system *s, const struct refinement *what,
                            size_t first, size_t count)
 {
-    if (what->targets)
+    if (what->solution && what->targets)
         for (size_t i = 0; i < s->D; i++)
             for (size_t j = 0; j < s->d; j++)
                 p->mean[i * s->d + j] = s->X[i * s->ld + j] + s->dX[i * s->ld + j];
     for (size_t i = 0; i < count; i++) {
+        if (!what->solution && !row_wants_refinement(p->row_variance[i]))
+            continue;
         for (size_t j = 0; j < s->d; j++)
             quadratic(&p->row_mean[i * s->d + j], &p->row_mean_low[i * s->d + j], s, first + i, j);
         quadratic(&p->row_variance[i], &p->row_variance_low[i], s, first + i, first + i);
     }
-    if (what->variance) {
+    if (what->solution && what->variance) {
         for (size_t k = 0; k < s->D; k++) {
             double lost;
             quadratic(&p->variance[k], &lost, s, first + count + k, first + count + k);
@@ -195,7 +197,7 @@ static void write_scale(struct posterior *p, const struct system *s)
 void posterior_refine(struct posterior *p, const struct prior *prior, const struct belief *belief,
                       const struct refinement *what, const struct interest *interest)
 {
-    size_t D = p->D, d = what->targets ? p->d : 0, rows = what->solution ? interest->count : 0;
+    size_t D = p->D, d = what->targets ? p->d : 0, rows = what->solution || what->rows ? interest->count : 0;
     size_t identity = what->solution && what->variance ? D : 0;
     struct system s;
     lay_out(&s, D, p->d, d + rows + identity, p->scratch);
@@ -214,8 +216,7 @@ void posterior_refine(struct posterior *p, const struct prior *prior, const stru
     memcpy(s.X, s.B, D * ld * sizeof *s.X);
     lanes_for(p->kernels)->solve(s.X, ld, p->panel, p->stride, D, s.columns);
     converge(&s, p);
-    if (what->solution)
-        write_solution(p, &s, what, d, rows);
+    write_solution(p, &s, what, d, rows);
     if (what->scale)
         write_scale(p, &s);
 }

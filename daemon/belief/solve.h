@@ -33,12 +33,20 @@ static inline const double *interest_row(const struct interest *interest, size_t
 int posterior_solve_interest(struct posterior *posterior, const struct prior *prior, const struct belief *belief,
                              unsigned parts, const struct interest *interest);
 
-// Replaces results by refined ones: the mean, variances and rows (solution), Omega_n (scale), or both. The panel
-// holds the factor of the D leading columns. rows below it: L21 (if targets), interest, identity (if variance).
+// What to replace by refined results; the panel holds the factor of its D leading columns.
 struct refinement {
-    int solution, scale;
-    int targets, variance;  // which rows stand in the panel
+    int solution;           // mean, variances, all rows of interest
+    int rows;               // those rows whose 1 - h is small
+    int scale;              // Omega_n
+    int targets, variance;  // which parts of the solution were asked for
 };
+
+// A row that was absorbed is judged by s = 1 / (1 - h): where little is left of 1 - h, it needs all its digits.
+static inline int row_wants_refinement(double h)
+{
+    return REFINE_RATIO * (1 - h) < 1 && REFINE_RATIO * (h - 1) < 1;
+}
+
 void posterior_refine(struct posterior *posterior, const struct prior *prior, const struct belief *belief,
                       const struct refinement *what, const struct interest *interest);
 size_t posterior_refine_room(size_t D, size_t d, size_t rows_limit);  // doubles of scratch
