@@ -1,0 +1,243 @@
+// What the policy reads.
+
+#include "scenario.h"
+#include "tests/support/suite.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { D = 9, DIMS = 4, K = 6, MOST = D * DIMS + K * DIMS + D + DIMS };
+
+static struct scenario s;
+static double probes[K * D];
+static int32_t *z;
+
+static void set_up(size_t count, double precision)
+{
+    scenario_init(&s, &(struct scenario_options){.D = D, .d = DIMS, .rows_limit = K + 1, .seed = 4, .noise = 0.2, .mean = 0.1,
+                      .precision = precision, .scale = 0.05});
+    for (size_t i = 0; i < K * D; i++)
+        probes[i] = random_between(&s.stream, -1, 1);
+    z = scenario_draw_many(&s, 40);
+    for (size_t i = 0; i < count; i++)
+        belief_add(&s.belief, z + i * kernel_padded(D + DIMS));
+}
+
+static void tear_down(void)
+{
+    free(z);
+    scenario_release(&s);
+}
+
+static struct representation make(enum representation_kind kind, unsigned parts)
+{
+    return (struct representation){.kind = kind, .parts = parts, .features = D, .targets = DIMS, .probe_count = K, .probes = probes};
+}
+
+static const unsigned EVERY = REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE;
+
+START_TEST(weight_space_is_means_and_logs_of_the_posterior)
+{
+    set_up(20, 0);
+    struct representation r = make(REPRESENTATION_WEIGHT, EVERY);
+    ck_assert_uint_eq(representation_count(&r), D * DIMS + D + DIMS);
+    float out[MOST];
+    ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
+    ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, 7, NULL, 0), 0);
+    for (size_t i = 0; i < D * DIMS; i++)
+        ck_assert_float_eq(out[i], (float)s.posterior.mean[i]);
+    for (size_t i = 0; i < D; i++)
+        ck_assert_float_eq_tol(out[D * DIMS + i], (float)(0.5 * log(s.posterior.variance[i])), 1e-6f);
+    for (size_t j = 0; j < DIMS; j++)
+        ck_assert_float_eq_tol(out[D * DIMS + D + j], (float)(0.5 * log(posterior_noise(&s.posterior, j))), 1e-6f);
+    tear_down();
+}
+END_TEST
+
+START_TEST(function_space_is_what_the_model_predicts_at_the_probes)
+{
+    set_up(20, 0);
+    struct representation r = make(REPRESENTATION_FUNCTION, EVERY);
+    ck_assert_uint_eq(representation_count(&r), K * DIMS + K + DIMS);
+    float out[MOST];
+    ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
+    ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, 7, NULL, 0), 0);
+    for (size_t k = 0; k < K; k++) {
+        double mean[DIMS], sd[DIMS];
+        posterior_predict(&s.posterior, probes + k * D, mean, sd);
+        for (size_t j = 0; j < DIMS; j++)
+            ck_assert_float_eq_tol(out[k * DIMS + j], (float)mean[j], 1e-6f);
+        // sd^2 = (1 + h) noise
+        double h = sd[0] * sd[0] / posterior_noise(&s.posterior, 0) - 1;
+        ck_assert_float_eq_tol(out[K * DIMS + k], (float)(0.5 * log(h)), 1e-5f);
+    }
+    for (size_t j = 0; j < DIMS; j++)
+        ck_assert_float_eq_tol(out[K * DIMS + K + j], (float)(0.5 * log(posterior_noise(&s.posterior, j))), 1e-6f);
+    tear_down();
+}
+END_TEST
+
+// Neither parts left out nor a transition to judge nor the instruction set changes what is written.
+START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
+{
+    for (int weak = 0; weak < 2; weak++) {
+        for (size_t count = 1; count < 14; count += 4) {
+            set_up(count, weak ? 1e-7 : 0);
+            const int32_t *last = z + (count - 1) * kernel_padded(D + DIMS);
+            for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_FUNCTION; kind++) {
+                struct representation whole = make((enum representation_kind)kind, EVERY);
+                size_t points = kind == REPRESENTATION_WEIGHT ? D : K;
+                float all[MOST], out[MOST + 1];
+                ck_assert_int_eq(representation_write(all, &whole, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
+                for (unsigned parts = 0; parts <= EVERY; parts++) {
+                    struct representation r = make((enum representation_kind)kind, parts);
+                    for (size_t set = 0; kernels_at(set); set++) {
+                        for (int judged = 0; judged < 2; judged++) {
+                            struct predictive surprise;
+                            s.posterior.kernels = kernels_at(set);
+                            memset(out, 0xff, sizeof out);
+                            ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, judged ? last : NULL, &surprise), 0);
+                            const float *at = out;
+                            if (parts & REPRESENT_MEAN) {
+                                ck_assert_mem_eq(at, all, points * DIMS * sizeof *at);
+                                at += points * DIMS;
+                            }
+                            if (parts & REPRESENT_SD) {
+                                ck_assert_mem_eq(at, all + points * DIMS, points * sizeof *at);
+                                at += points;
+                            }
+                            if (parts & REPRESENT_NOISE) {
+                                ck_assert_mem_eq(at, all + points * DIMS + points, DIMS * sizeof *at);
+                                at += DIMS;
+                            }
+                            ck_assert_uint_eq((size_t)(at - out), representation_count(&r));
+                            ck_assert(isnan(*at));  // and not a float more
+                        }
+                    }
+                }
+            }
+            tear_down();
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_surprise_is_that_of_the_belief_before)
+{
+    set_up(0, 0);
+    for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_FUNCTION; kind++) {
+        struct representation r = make((enum representation_kind)kind, REPRESENT_SD);
+        belief_reset(&s.belief);
+        for (size_t i = 0; i < 20; i++) {
+            const int32_t *next = z + i * kernel_padded(D + DIMS);
+            double x[D + DIMS];
+            in_units(x, next, D + DIMS);
+            ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, POSTERIOR_SCALE, NULL, 0), 0);
+            struct predictive expected = posterior_assess(&s.posterior, x, x + D), found;
+            belief_add(&s.belief, next);
+            float out[MOST];
+            ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, next, &found), 0);
+            ck_assert_double_eq_tol(found.p_value, expected.p_value, 1e-10);
+            ck_assert_double_eq_tol(found.log_density, expected.log_density, 1e-9);
+            ck_assert_double_eq_tol(found.distance / expected.distance, 1, 1e-8);
+        }
+    }
+    tear_down();
+}
+END_TEST
+
+START_TEST(nothing_to_show_is_nothing_written)
+{
+    set_up(3, 0);
+    struct representation r = make(REPRESENTATION_NONE, EVERY);
+    float out = NAN;
+    ck_assert_uint_eq(representation_count(&r), 0);
+    ck_assert_int_eq(representation_write(&out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
+    ck_assert(isnan(out));
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_damaged_belief_writes_nothing)
+{
+    set_up(3, 1);
+    const int32_t big[16] = {1 << 24, 1 << 24, 1 << 24};
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(belief_remove(&s.belief, big), 0);
+    for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_FUNCTION; kind++) {
+        struct representation r = make((enum representation_kind)kind, EVERY);
+        float out[MOST], before[MOST];
+        struct predictive surprise = {-1, -1, -1};
+        memset(out, 0x55, sizeof out);
+        memcpy(before, out, sizeof out);
+        ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, z, &surprise), -EDOM);
+        ck_assert_mem_eq(out, before, sizeof out);
+        ck_assert(surprise.p_value == -1);
+    }
+    tear_down();
+}
+END_TEST
+
+// phi -> R phi with the prior turned along: another basis for the same functions.
+START_TEST(function_space_survives_a_change_of_basis)
+{
+    enum { N = 2 };
+    // A quarter turn of the first two features is exact in fixed point.
+    double identity[D * D] = {0}, M0[D * DIMS], turned_M0[D * DIMS], scale[DIMS * DIMS] = {0}, turned_probes[K * D];
+    set_up(0, 1);
+    for (size_t i = 0; i < D; i++)
+        identity[i * D + i] = 0.5;
+    for (size_t j = 0; j < DIMS; j++)
+        scale[j * DIMS + j] = 0.1;
+    for (size_t i = 0; i < D * DIMS; i++)
+        M0[i] = turned_M0[i] = 0.01 * (double)i;
+    for (size_t j = 0; j < DIMS; j++) {
+        turned_M0[j] = -M0[DIMS + j];
+        turned_M0[DIMS + j] = M0[j];
+    }
+    memcpy(turned_probes, probes, sizeof probes);
+    for (size_t k = 0; k < K; k++) {
+        turned_probes[k * D] = -probes[k * D + 1];
+        turned_probes[k * D + 1] = probes[k * D];
+    }
+    float out[N][MOST];
+    struct representation r = make(REPRESENTATION_FUNCTION, EVERY);
+    for (int turned = 0; turned < N; turned++) {
+        struct prior *prior;
+        struct prior_values values = {D, DIMS, identity, turned ? turned_M0 : M0, scale, DIMS + 2};
+        ck_assert_int_eq(prior_new(&prior, &values), 0);
+        r.probes = turned ? turned_probes : probes;
+        belief_reset(&s.belief);
+        for (size_t i = 0; i < 30; i++) {
+            int32_t x[16];
+            memcpy(x, z + i * kernel_padded(D + DIMS), sizeof x);
+            if (turned) {
+                int32_t first = x[0];
+                x[0] = -x[1];
+                x[1] = first;
+            }
+            belief_add(&s.belief, x);
+        }
+        ck_assert_int_eq(representation_write(out[turned], &r, &s.posterior, prior, &s.belief, NULL, NULL), 0);
+        prior_free(prior);
+    }
+    for (size_t i = 0; i < representation_count(&r); i++)
+        ck_assert_float_eq_tol(out[0][i], out[1][i], 1e-6f);
+    tear_down();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("representation");
+    SUITE_TEST(suite, weight_space_is_means_and_logs_of_the_posterior);
+    SUITE_TEST(suite, function_space_is_what_the_model_predicts_at_the_probes);
+    SUITE_TEST(suite, every_part_is_the_same_bits_however_it_is_asked_for);
+    SUITE_TEST(suite, the_surprise_is_that_of_the_belief_before);
+    SUITE_TEST(suite, nothing_to_show_is_nothing_written);
+    SUITE_TEST(suite, a_damaged_belief_writes_nothing);
+    SUITE_TEST(suite, function_space_survives_a_change_of_basis);
+    return suite_finish(suite);
+}
