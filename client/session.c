@@ -34,11 +34,22 @@ static int lost(struct bel_session *session, uint64_t has)
                      session->id, (unsigned long long)has, (unsigned long long)session->count);
 }
 
+// The session's model. Only Welcome tells its provenance.
+static int learn_model(struct bel_session *session, const struct wire_model *told)
+{
+    struct wire_model model = *told;
+    const struct bel *bel = session->bel;
+    for (size_t i = 0; !*model.provenance && i < bel->model_count; i++)
+        if (strcmp(bel->models[i].model.digest, model.digest) == 0 && strcmp(bel->models[i].model.name, model.name) == 0)
+            model.provenance = bel->models[i].model.provenance;
+    return call_model_copy(&session->model, &model);
+}
+
 int session_opened(struct bel_session *session, const struct wire_opened *opened, int in_flight)
 {
     struct bel *bel = session->bel;
     if (!session->known) {
-        int error = call_model_copy(&session->model, opened->model);
+        int error = learn_model(session, opened->model);
         if (error)
             return call_fail(bel, error == -ENOMEM ? BEL_NO_MEMORY : BEL_PROTOCOL, "%s: the daemon's model cannot be",
                              session->id);
