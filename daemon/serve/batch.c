@@ -120,7 +120,7 @@ static void answer(struct server *server, const struct session *session, struct 
     const struct remembered *step = &session->last_step;
     if (step->failed) {
         request_refuse(server, connection, request_id, WIRE_INTERNAL, "", 0,
-                       "the belief of session %s is damaged", session->name);
+                       "no finite action follows from the belief of session %s", session->name);
         return;
     }
     struct wire_envelope reply = {.request_id = request_id, .kind = WIRE_ACTION};
@@ -146,7 +146,7 @@ void batch_run(struct server *server, struct served *served)
         const struct waiting_request *request = &served->waiting[i];
         struct session *session = request->session;
         if (served->actions[i].error)
-            log_event(LOG_ERROR, "belief_damaged", LOG_TEXT("session", session->name));
+            log_event(LOG_ERROR, "no_action", LOG_TEXT("session", session->name));
         enum wire_status status = item[i] ? status_of(item[i]->status) : WIRE_STATUS_NONE;
         advance(session, &served->actions[i], status);
         request->connection->waiting--;
