@@ -200,7 +200,10 @@ static int begin_episode(struct fleet *fleet)
         struct robot *robot = &fleet->robots[i];
         struct random_stream stream = random_stream(o->seed, STREAM_START, (uint32_t)i, (uint32_t)fleet->episode);
         o->world->reset(robot->instance, robot->task, &stream, robot->observation);
+        for (size_t k = 0; k < 2; k++)
+            robot->starts[fleet->episode][k] = k < o->world->observation_dim ? robot->observation[k] : NAN;
         robot->returns[fleet->episode] = 0;
+        robot->reward_p = robot->transition_p = 1;
         robot->running = 1;
         fleet->steps[i] = (struct bel_step){
             .session = robot->session, .observation = robot->observation, .action = robot->action};
@@ -249,8 +252,10 @@ static void settle(struct robot *robot, const struct bel_step *step)
     robot->action = robot->next_action;
     robot->next_action = swap;
     robot->running = !step->last;
-    robot->reward_p = step->report.reward_p;
-    robot->transition_p = step->report.transition_p;
+    if (!step->last) {  // the last one of an episode is not judged
+        robot->reward_p = step->report.reward_p;
+        robot->transition_p = step->report.transition_p;
+    }
     robot->sent++;
     robot->refused += step->report.status == BEL_STATUS_NOT_FINITE || step->report.status == BEL_STATUS_OUT_OF_RANGE;
 }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANELS_LIMIT = 16, WIDTH = 1280, LEFT = 84, RIGHT = 36, TOP = 158, BOTTOM = 64, GAP_X = 20, GAP_Y = 36, ELLIPSES = 6 };
+enum { PANELS_LIMIT = 16, WIDTH = 1280, LEFT = 84, RIGHT = 36, TOP = 186, BOTTOM = 64, GAP_X = 26, GAP_Y = 36, ELLIPSES = 6 };
 static const double SMOOTHING_SECONDS = 0.5;  // about one gallop of a cheetah
 static const int SMOOTHING_STEPS = 5;         // in worlds without seconds
 static const double CLOSE = 0.05;             // of the task's range: the belief knows
@@ -119,6 +119,16 @@ static double median_steps_to_know(const struct fleet *fleet)
     return steps[fleet->options.count / 2];
 }
 
+// "1.93 m/s", "0.31, 0.95"; whole numbers without their zeros.
+static void write_task(char *out, size_t room, const struct world *world, const double *task, const char *unit)
+{
+    size_t length = 0;
+    for (size_t k = 0; k < world->task_dim && length < room; k++)
+        length += (size_t)snprintf(out + length, room - length, "%s%.*f", k ? ", " : "", task[k] == round(task[k]) ? 0 : 2, task[k]);
+    if (length < room)
+        snprintf(out + length, room - length, "%s", unit);
+}
+
 // What the picture shows, in numbers.
 static void write_message(char *out, size_t room, const struct fleet *fleet, const struct words *words)
 {
@@ -147,7 +157,9 @@ static void write_returns(char *out, size_t room, const struct fleet *fleet, con
     if (!isnan(returns->prior) && length < room)
         length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that may not learn", returns->prior);
     if (!isnan(returns->oracle) && length < room)
-        snprintf(out + length, room - length, ";  %.0f for robots that are told", returns->oracle);
+        length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that are told", returns->oracle);
+    if (length && length + 1 < room)
+        strcpy(out + length, ".");
 }
 
 // ---- Panels ---------------------------------------------------------------------------------------------------
@@ -244,7 +256,7 @@ static void draw_in_plane(struct svg *svg, const struct axes *a, const struct fl
     const struct world *world = fleet->options.world;
     double pixels_x = a->width / (a->x_high - a->x_low), pixels_y = a->height / (a->y_high - a->y_low);
     svg_group_within(svg, a->x, a->y, a->width, a->height);
-    // Ellipses of the belief at steps that double: 0, 1, 2, 4, ...
+    // Ellipses of the belief at steps that treble: 0, 1, 3, 9, ...
     size_t due = 0, drawn = 0;
     for (size_t k = 0; k < robot->estimate_count && drawn < ELLIPSES; k++) {
         const struct estimate *e = &robot->estimates[k];
@@ -252,15 +264,17 @@ static void draw_in_plane(struct svg *svg, const struct axes *a, const struct fl
             continue;
         svg_ellipse(svg, place_x(a, e->mean[0]), place_y(a, e->mean[1]), fmax(2, e->sd[0] * pixels_x),
                     fmax(2, e->sd[1] * pixels_y), 0.3 + 0.7 * (double)drawn / (ELLIPSES - 1), "ellipse");
-        due = e->step ? 2 * e->step : 1;
+        due = e->step ? 3 * e->step : 1;
         drawn++;
     }
     for (size_t t = 0, episode = 0; t < fleet->total; episode++) {
         svg_path(svg, episode + 1 == fleet->options.episodes ? "deed" : "first");
+        svg_path_to(svg, place_x(a, (double)robot->starts[episode][0]), place_y(a, (double)robot->starts[episode][1]));
         for (size_t end = t + world->horizon; t < end && t < fleet->total; t++)
             svg_path_to(svg, place_x(a, (double)robot->where[2 * t]), place_y(a, (double)robot->where[2 * t + 1]));
         svg_path_end(svg, 0);
     }
+    svg_ellipse(svg, place_x(a, (double)robot->starts[0][0]), place_y(a, (double)robot->starts[0][1]), 3, 3, 1, "start");
     double x = place_x(a, robot->task[0]), y = place_y(a, robot->task[1]);
     svg_ellipse(svg, x, y, 7, 7, 1, "truth");
     svg_ellipse(svg, x, y, 2.5, 2.5, 1, "spot");
@@ -276,7 +290,7 @@ static void draw_legend(struct svg *svg, const struct fleet *fleet, const struct
     if (world->task_dim == 1) {
         svg_line(svg, x, y, x + 30, y, "truth");
         svg_text(svg, x + 38, y + 5, "legend", "hidden %s", words->noun);
-        x += 250;
+        x += 230;
         svg_rectangle(svg, x, y - 8, 30, 16, "band");
         svg_line(svg, x, y, x + 30, y, "mean");
         svg_text(svg, x + 38, y + 5, "legend", "what its belief thinks (± one standard deviation)");
@@ -291,7 +305,7 @@ static void draw_legend(struct svg *svg, const struct fleet *fleet, const struct
     x += 190;
     svg_ellipse(svg, x + 15, y, 15, 8, 0.4, "ellipse");
     svg_ellipse(svg, x + 19, y, 7, 4, 1, "ellipse");
-    svg_text(svg, x + 38, y + 5, "legend", "its belief after 0, 1, 2, 4, 8, ... steps (± one standard deviation)");
+    svg_text(svg, x + 38, y + 5, "legend", "its belief after 0, 1, 3, 9, ... steps (± one standard deviation)");
     x += 490;
     svg_line(svg, x, y, x + 30, y, "first");
     if (fleet->options.episodes > 1) {
@@ -353,8 +367,9 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
         return error;
     svg_rectangle(&svg, 0, 0, WIDTH, height, "page");
     svg_text(&svg, LEFT, 48, "title", "%s", title);
-    svg_text(&svg, LEFT, 76, "message", "%s %s.", message, line);
-    draw_legend(&svg, fleet, &words, 108);
+    svg_text(&svg, LEFT, 78, "message", "%s", message);
+    svg_text(&svg, LEFT, 102, "message", "%s", line);
+    draw_legend(&svg, fleet, &words, 138);
 
     const struct robot *order[PANELS_LIMIT];
     by_task(fleet, order, count);
@@ -364,10 +379,8 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
         a.x = LEFT + (double)column * (a.width + GAP_X);
         a.y = TOP + (double)row * (a.height + GAP_Y);
         svg_text(&svg, a.x + 1, a.y - 7, "name", "robot %zu", (size_t)(robot - fleet->robots) + 1);
-        if (plane)
-            svg_text(&svg, a.x + a.width, a.y - 7, "value", "%.2f, %.2f", robot->task[0], robot->task[1]);
-        else
-            svg_text(&svg, a.x + a.width, a.y - 7, "value", "%.2f%s", robot->task[0], words.unit);
+        write_task(line, sizeof line, world, robot->task, words.unit);
+        svg_text(&svg, a.x + a.width, a.y - 7, "value", "%s", line);
         draw_axes(&svg, &a, column == 0, i + columns >= count);
         if (plane)
             draw_in_plane(&svg, &a, fleet, robot);

@@ -1,16 +1,21 @@
 // The SVG writer; the contract is in svg.h.
 #include "svg.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
+// Escaped for XML; a hyphen that begins a number becomes a minus sign.
 static void escaped(struct svg *svg, const char *text)
 {
-    for (; *text; text++) {
+    for (const char *start = text; *text; text++) {
         switch (*text) {
+        case '-':
+            fputs(isdigit((unsigned char)text[1]) && (text == start || text[-1] == ' ') ? "\u2212" : "-", svg->file);
+            break;
         case '&': fputs("&amp;", svg->file); break;
         case '<': fputs("&lt;", svg->file); break;
         case '>': fputs("&gt;", svg->file); break;
