@@ -33,7 +33,7 @@ struct kernels {
     void (*tanh)(float *x, size_t count);
 
     // S += z z' (sign = 1) or S -= z z' (sign = -1) for the packed lower triangle of S.
-    //   z (P) fixed point, |z| <= 2^29. S in 128-bit two's complement, low and high words apart, column
+    //   z (P), P > 0, fixed point, |z| <= 2^29. S in 128-bit two's complement, low and high words apart, column
     //   after column: entry (r, c), r >= c, at c P - c (c - 1) / 2 + (r - c). Always canonical, so equal
     //   sums are equal bytes. Exact; cannot overflow in fewer than 2^69 additions.
     void (*sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
@@ -42,24 +42,28 @@ struct kernels {
     void (*sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
                       size_t count, int sign);
 
-    // panel[c][r] = prior[...] + S[r][c] 2^-48 for the columns c < columns and their rows r >= c; column c
-    // of the panel starts at panel + c * stride. prior is packed as S is. Each 128-bit entry becomes
-    // the double fma((double)high, 2^64, (double)low) times 2^-48, then one addition.
+    // panel[c][r] = prior[...] + S[r][c] 2^-48 for the columns c < columns and their rows c <= r < rows; column
+    // c of the panel starts at panel + c * stride. prior is packed as S is. Of each 128-bit entry the low
+    // word l is taken as signed and h = high + (l < 0), so that small negative numbers keep their digits;
+    // it becomes the double fma((double)h, 2^64, (double)l), times 2^-48, then one addition.
+    // Other rows are not touched.
     void (*sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
-                         const int64_t *high, size_t P, size_t columns);
+                         const int64_t *high, size_t P, size_t columns, size_t rows);
 
     // Cholesky factor of the D leading rows and columns of a panel, and forward substitution of the
     // rows below, in place:   [A; B] -> [L; B L^-T],  A = L L'.
-    //   panel column c at panel + c * stride, rows 0 .. rows-1, of which rows >= c are read and written;
-    //   stride a multiple of KERNEL_LANES and >= kernel_padded(rows). Element (r, c) becomes
-    //   (a_rc - sum_k<c l_rk l_ck) * (1 / l_cc), k ascending.
-    //   Returns 0, or c + 1 for the first column whose pivot is not positive and finite (panel then holds
-    //   rubbish).
+    //   panel column c at panel + c * stride, rows 0 .. rows-1, of which rows >= c count; what stands above
+    //   the diagonal may become rubbish. stride a multiple of KERNEL_LANES and >= kernel_padded(rows).
+    //   With the pivot p = a_cc - sum_k<c l_ck^2, l_cc = sqrt(p) and l_rc = (a_rc - sum_k<c l_rk l_ck) *
+    //   (l_cc * (1 / p)), k ascending.
+    //   Returns 0, or c + 1 for the first column whose pivot is not between 2^-1000 and 2^1000: not
+    //   positive, not finite, or beyond reason (panel then holds rubbish).
     size_t (*factor)(double *panel, size_t stride, size_t D, size_t rows);
 
     // X L = B for rows of B that stand below the factor:  out = B L^-1 (backward substitution), so that
     // after `factor` with A21 below A11 the result is M' = A21 A11^-1.
-    //   B is rows first .. first+count-1 of the panel; out column c at out + c * out_stride.
+    //   B is rows first .. first+count-1 of the panel; out column c at out + c * out_stride, count numbers.
+    //   Column D-1 first; element (r, c) is (b_rc - sum_k>c out_rk l_kc) * (1 / l_cc), k descending.
     void (*back_substitute)(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
                             size_t first, size_t count);
 };

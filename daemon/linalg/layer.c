@@ -62,7 +62,7 @@ SIMD_INLINE void tile(const struct pass *pass, size_t column, const int rows, co
     for (size_t i = 0; i < pass->inputs; i++, weight += pass->columns) {
         SIMD_UNROLL
         for (int v = 0; v < vectors; v++)
-            w[v] = f32_load(weight + v * F32_LANES);
+            w[v] = rows > 1 ? f32_load_once(weight + v * F32_LANES) : f32_load(weight + v * F32_LANES);
         SIMD_UNROLL
         for (int r = 0; r < rows; r++) {
             f32v x = f32_all(pass->in[r * pass->in_stride + i]);

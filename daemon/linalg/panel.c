@@ -7,14 +7,16 @@
 #include "set.h"
 #include "simd.h"
 
-#include <float.h>
-
-// Columns of a tile, vectors that hold its diagonal, and vectors of rows that it has at most.
+// Columns of a tile, vectors that hold its diagonal, and vectors of rows that it has at most. Finishing a
+// diagonal is a long chain of square roots and divisions; few columns and many rows give the processor
+// other work in its shadow. Solving has no such chain: more columns, fewer loads.
 enum {
-    BLOCK = F64_LANES > 4 ? F64_LANES : 4,
-    DIAGONAL = BLOCK / F64_LANES,
     SUMS = SIMD_REGISTERS * 3 / 4,
+    BLOCK = 4,
+    DIAGONAL = BLOCK > F64_LANES ? BLOCK / F64_LANES : 1,
     TALLEST = SUMS / BLOCK > DIAGONAL ? SUMS / BLOCK : DIAGONAL,
+    SOLVE_BLOCK = F64_LANES > 4 ? F64_LANES : 4,
+    SOLVE_TALLEST = SUMS / SOLVE_BLOCK > 1 ? SUMS / SOLVE_BLOCK : 1,
 };
 
 // The block of columns that is being finished.
@@ -48,7 +50,7 @@ SIMD_INLINE void subtract_finished(tile a, const struct block *block, size_t row
         f64v rows[TALLEST];
         SIMD_UNROLL
         for (int v = 0; v < vectors; v++)
-            rows[v] = f64_load(l + row + v * F64_LANES);
+            rows[v] = f64_load_once(l + row + v * F64_LANES);
         SIMD_UNROLL
         for (int j = 0; j < columns; j++) {
             f64v l_j = f64_all(l[block->first + j]);
@@ -70,33 +72,35 @@ SIMD_INLINE void update_tile(tile a, const struct block *block, size_t row, cons
         subtract_finished(a, block, row, vectors, BLOCK);
 }
 
-// Rows from the block's first column on: the diagonal, and what fits into the tile below it.
-SIMD_INLINE size_t finish_diagonal(struct block *block, const int vectors)
+// Rows from the block's first column on: the diagonal, and what fits into the tile below it. `above` rows
+// of the first vector lie above the block.
+SIMD_INLINE size_t finish_diagonal(struct block *block, size_t above, const int vectors)
 {
     tile a;
-    update_tile(a, block, block->first, vectors);
+    size_t row = block->first - above;
+    update_tile(a, block, row, vectors);
     SIMD_UNROLL
     for (int j = 0; j < BLOCK; j++) {
         if ((size_t)j == block->count)
             return 0;
-        double pivot = f64_first(f64_spread(a[j / F64_LANES][j], j % F64_LANES));
-        if (!(pivot > 0 && pivot <= DBL_MAX))
+        double pivot = f64_first(f64_spread(a[j / F64_LANES][j], above + j % F64_LANES));
+        if (!(pivot >= 0x1p-1000 && pivot <= 0x1p1000))
             return block->first + j + 1;
-        double root = sqrt(pivot);
-        f64v reciprocal = f64_all(block->reciprocal[j] = 1 / root);
-        double *column = block->panel + (block->first + j) * block->stride + block->first;
+        // 1 / l_cc, without waiting for l_cc before the division begins
+        double root = sqrt(pivot), reciprocal = root * (1 / pivot);
+        block->reciprocal[j] = reciprocal;
+        double *column = block->panel + (block->first + j) * block->stride;
+        // Whole vectors, what is above the diagonal included: a later load of one waits for no mask.
         SIMD_UNROLL
         for (int v = j / F64_LANES; v < vectors; v++) {
-            a[v][j] = f64_mul(a[v][j], reciprocal);
+            a[v][j] = f64_mul(a[v][j], f64_all(reciprocal));
             if (v == j / F64_LANES)
-                f64_store_from(column + v * F64_LANES, a[v][j], j % F64_LANES);
-            else
-                f64_store(column + v * F64_LANES, a[v][j]);
+                a[v][j] = f64_replace(a[v][j], above + j % F64_LANES, root);
+            f64_store(column + row + v * F64_LANES, a[v][j]);
         }
-        column[j] = root;
         SIMD_UNROLL
         for (int i = j + 1; i < BLOCK; i++) {
-            f64v l_i = f64_spread(a[i / F64_LANES][j], i % F64_LANES);
+            f64v l_i = f64_spread(a[i / F64_LANES][j], above + i % F64_LANES);
             SIMD_UNROLL
             for (int v = i / F64_LANES; v < vectors; v++)
                 a[v][i] = f64_fnma(a[v][j], l_i, a[v][i]);
@@ -132,47 +136,42 @@ SIMD_INLINE void finish_below(const struct block *block, size_t row, const int v
 }
 
 // Calls with the tile's height as a constant.
-#define HEIGHT(height, call)       \
-    case height:                   \
-        if (height <= TALLEST) {   \
-            const int VECTORS = height; \
-            call;                  \
-        }                          \
+#define HEIGHT(height, limit, call)       \
+    case height:                          \
+        if (height <= limit) {            \
+            const int vectors = height;   \
+            call;                         \
+        }                                 \
         break
-#define WITH_HEIGHT(vectors, call) \
-    switch (vectors) {             \
-        HEIGHT(1, call);           \
-        HEIGHT(2, call);           \
-        HEIGHT(3, call);           \
-        HEIGHT(4, call);           \
-        HEIGHT(5, call);           \
-        HEIGHT(6, call);           \
+#define WITH_HEIGHT(height, limit, call) \
+    switch (height) {                    \
+        HEIGHT(1, limit, call);          \
+        HEIGHT(2, limit, call);          \
+        HEIGHT(3, limit, call);          \
+        HEIGHT(4, limit, call);          \
+        HEIGHT(5, limit, call);          \
+        HEIGHT(6, limit, call);          \
     }
 
-// The next tile's height: all that is left, in tiles of nearly equal height.
-static size_t next_height(size_t vectors)
+// Vectors of the next tile over this many rows: tiles of nearly equal height.
+static size_t next_height(size_t rows, size_t tallest)
 {
-    size_t tiles = (vectors + TALLEST - 1) / TALLEST;
+    size_t vectors = (rows + F64_LANES - 1) / F64_LANES, tiles = (vectors + tallest - 1) / tallest;
     return (vectors + tiles - 1) / tiles;
 }
 
 static size_t finish_block(struct block *block)
 {
-    size_t vectors = (block->rows - block->first + F64_LANES - 1) / F64_LANES, row = block->first, failed = 0;
-    size_t height = vectors ? next_height(vectors) : 0;
+    size_t above = block->first % F64_LANES, row = block->first - above, failed = 0;
+    size_t height = next_height(block->rows - row, TALLEST);
     if (height < DIAGONAL)
         height = DIAGONAL;  // runs into the padding
-    WITH_HEIGHT(height, failed = finish_diagonal(block, VECTORS < DIAGONAL ? DIAGONAL : VECTORS))
-    if (failed)
-        return failed;
-    for (;;) {
-        row += height * F64_LANES;
-        if (row >= block->rows)
-            return 0;
-        vectors = (block->rows - row + F64_LANES - 1) / F64_LANES;
-        height = next_height(vectors);
-        WITH_HEIGHT(height, finish_below(block, row, VECTORS))
+    WITH_HEIGHT(height, TALLEST, failed = finish_diagonal(block, above, vectors > DIAGONAL ? vectors : DIAGONAL))
+    for (row += height * F64_LANES; !failed && row < block->rows; row += height * F64_LANES) {
+        height = next_height(block->rows - row, TALLEST);
+        WITH_HEIGHT(height, TALLEST, finish_below(block, row, vectors))
     }
+    return failed;
 }
 
 size_t KERNEL(factor)(double *panel, size_t stride, size_t D, size_t rows)
@@ -193,11 +192,11 @@ SIMD_INLINE void solve_rows(double *out, size_t out_stride, const double *panel,
                             size_t first_row, size_t tail, const int vectors)
 {
     for (size_t end = D; end;) {
-        size_t first = (end - 1) / BLOCK * BLOCK, count = end - first;
+        size_t first = (end - 1) / SOLVE_BLOCK * SOLVE_BLOCK, count = end - first;
         const double *corner = panel + first * stride;
-        tile a;
+        f64v a[SOLVE_TALLEST][SOLVE_BLOCK];
         SIMD_UNROLL
-        for (int j = 0; j < BLOCK; j++) {
+        for (int j = 0; j < SOLVE_BLOCK; j++) {
             const double *column = corner + ((size_t)j < count ? j : 0) * stride + first_row;
             SIMD_UNROLL
             for (int v = 0; v < vectors - 1; v++)
@@ -207,13 +206,13 @@ SIMD_INLINE void solve_rows(double *out, size_t out_stride, const double *panel,
         // Only the rightmost block can be narrow, and nothing is solved before it.
         for (size_t k = D; k-- > end;) {
             const double *solved = out + k * out_stride;
-            f64v x[TALLEST];
+            f64v x[SOLVE_TALLEST];
             SIMD_UNROLL
             for (int v = 0; v < vectors - 1; v++)
-                x[v] = f64_load(solved + v * F64_LANES);
+                x[v] = f64_load_once(solved + v * F64_LANES);
             x[vectors - 1] = f64_load_first(solved + (vectors - 1) * F64_LANES, tail);
             SIMD_UNROLL
-            for (int j = 0; j < BLOCK; j++) {
+            for (int j = 0; j < SOLVE_BLOCK; j++) {
                 f64v l = f64_all(corner[j * stride + k]);
                 SIMD_UNROLL
                 for (int v = 0; v < vectors; v++)
@@ -221,7 +220,7 @@ SIMD_INLINE void solve_rows(double *out, size_t out_stride, const double *panel,
             }
         }
         SIMD_UNROLL
-        for (int j = BLOCK - 1; j >= 0; j--) {
+        for (int j = SOLVE_BLOCK - 1; j >= 0; j--) {
             if ((size_t)j >= count)
                 continue;
             f64v reciprocal = f64_all(1 / corner[j * stride + first + j]);
@@ -250,10 +249,10 @@ void KERNEL(back_substitute)(double *out, size_t out_stride, const double *panel
                              size_t first, size_t count)
 {
     while (count) {
-        size_t height = next_height((count + F64_LANES - 1) / F64_LANES);
+        size_t height = next_height(count, SOLVE_TALLEST);
         size_t rows = height * F64_LANES < count ? height * F64_LANES : count;
         size_t tail = rows - (height - 1) * F64_LANES;
-        WITH_HEIGHT(height, solve_rows(out, out_stride, panel, stride, D, first, tail, VECTORS))
+        WITH_HEIGHT(height, SOLVE_TALLEST, solve_rows(out, out_stride, panel, stride, D, first, tail, vectors))
         out += rows;
         first += rows;
         count -= rows;

@@ -16,7 +16,7 @@ void KERNEL(sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, i
 void KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
                        size_t count, int sign);
 void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
-                          const int64_t *high, size_t P, size_t columns);
+                          const int64_t *high, size_t P, size_t columns, size_t rows);
 size_t KERNEL(factor)(double *panel, size_t stride, size_t D, size_t rows);
 void KERNEL(back_substitute)(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
                              size_t first, size_t count);

@@ -4,6 +4,8 @@
 //
 //   f32v  F32_LANES floats      f64v  F64_LANES doubles      i64v  F64_LANES 64-bit integers
 //
+// load_once is load, but the compiler has to keep the vector in a register rather than load it for each use.
+//
 // AVX-512, AVX2 with FMA, NEON, else plain numbers as vectors of one lane. Every operation is exact or
 // rounded once, to nearest: an instruction that approximates has no place here.
 

@@ -19,6 +19,12 @@ SIMD_INLINE __m256i simd_first(size_t n)
 }
 
 SIMD_INLINE f32v f32_load(const float *p) { return _mm256_loadu_ps(p); }
+SIMD_INLINE f32v f32_load_once(const float *p)
+{
+    f32v a = f32_load(p);
+    __asm__("" : "+x"(a));
+    return a;
+}
 SIMD_INLINE f32v f32_load_first(const float *p, size_t n) { return _mm256_maskload_ps(p, simd_first32(n)); }
 SIMD_INLINE void f32_store(float *p, f32v a) { _mm256_storeu_ps(p, a); }
 SIMD_INLINE void f32_store_first(float *p, f32v a, size_t n) { _mm256_maskstore_ps(p, simd_first32(n), a); }
@@ -30,21 +36,27 @@ SIMD_INLINE f32v f32_min(f32v a, f32v b) { return _mm256_min_ps(a, b); }
 SIMD_INLINE f32v f32_max(f32v a, f32v b) { return _mm256_max_ps(a, b); }
 
 SIMD_INLINE f64v f64_load(const double *p) { return _mm256_loadu_pd(p); }
+SIMD_INLINE f64v f64_load_once(const double *p)
+{
+    f64v a = f64_load(p);
+    __asm__("" : "+x"(a));
+    return a;
+}
 SIMD_INLINE f64v f64_load_first(const double *p, size_t n) { return _mm256_maskload_pd(p, simd_first(n)); }
 SIMD_INLINE void f64_store(double *p, f64v a) { _mm256_storeu_pd(p, a); }
 SIMD_INLINE void f64_store_first(double *p, f64v a, size_t n) { _mm256_maskstore_pd(p, simd_first(n), a); }
-SIMD_INLINE void f64_store_from(double *p, f64v a, size_t n)
-{
-    _mm256_maskstore_pd(p, _mm256_xor_si256(simd_first(n), _mm256_set1_epi64x(-1)), a);
-}
 SIMD_INLINE f64v f64_all(double x) { return _mm256_set1_pd(x); }
 SIMD_INLINE f64v f64_mul(f64v a, f64v b) { return _mm256_mul_pd(a, b); }
-SIMD_INLINE f64v f64_div(f64v a, f64v b) { return _mm256_div_pd(a, b); }
 SIMD_INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return _mm256_fmadd_pd(a, b, c); }
 SIMD_INLINE f64v f64_fnma(f64v a, f64v b, f64v c) { return _mm256_fnmadd_pd(a, b, c); }
 SIMD_INLINE f64v f64_spread(f64v a, size_t lane)
 {
     return _mm256_set1_pd(a[lane]);
+}
+SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
+{
+    a[lane] = x;
+    return a;
 }
 SIMD_INLINE double f64_first(f64v a) { return _mm256_cvtsd_f64(a); }
 
@@ -84,10 +96,6 @@ SIMD_INLINE f64v simd_from_halves(i64v lower, i64v upper, double offset)
     upper = _mm256_xor_si256(_mm256_castpd_si256(_mm256_set1_pd(0x1p84)), _mm256_srli_epi64(upper, 32));
     f64v high = _mm256_sub_pd(_mm256_castsi256_pd(upper), _mm256_set1_pd(offset));
     return _mm256_add_pd(high, _mm256_castsi256_pd(lower));
-}
-SIMD_INLINE f64v f64_from_u64(i64v a)
-{
-    return simd_from_halves(a, a, 0x1p84 + 0x1p52);
 }
 SIMD_INLINE f64v f64_from_i64(i64v a)
 {

@@ -9,6 +9,12 @@ typedef __m512d f64v;
 typedef __m512i i64v;
 
 SIMD_INLINE f32v f32_load(const float *p) { return _mm512_loadu_ps(p); }
+SIMD_INLINE f32v f32_load_once(const float *p)
+{
+    f32v a = f32_load(p);
+    __asm__("" : "+v"(a));
+    return a;
+}
 SIMD_INLINE f32v f32_load_first(const float *p, size_t n)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -27,25 +33,29 @@ SIMD_INLINE f32v f32_max(f32v a, f32v b) { return _mm512_max_ps(a, b); }
 
 SIMD_INLINE __mmask8 simd_first(size_t n) { return (__mmask8)((1u << n) - 1); }
 SIMD_INLINE f64v f64_load(const double *p) { return _mm512_loadu_pd(p); }
+SIMD_INLINE f64v f64_load_once(const double *p)
+{
+    f64v a = f64_load(p);
+    __asm__("" : "+v"(a));
+    return a;
+}
 SIMD_INLINE f64v f64_load_first(const double *p, size_t n) { return _mm512_maskz_loadu_pd(simd_first(n), p); }
 SIMD_INLINE void f64_store(double *p, f64v a) { _mm512_storeu_pd(p, a); }
 SIMD_INLINE void f64_store_first(double *p, f64v a, size_t n) { _mm512_mask_storeu_pd(p, simd_first(n), a); }
-SIMD_INLINE void f64_store_from(double *p, f64v a, size_t n)
-{
-    _mm512_mask_storeu_pd(p, (__mmask8)~simd_first(n), a);
-}
 SIMD_INLINE f64v f64_all(double x) { return _mm512_set1_pd(x); }
 SIMD_INLINE f64v f64_mul(f64v a, f64v b) { return _mm512_mul_pd(a, b); }
-SIMD_INLINE f64v f64_div(f64v a, f64v b) { return _mm512_div_pd(a, b); }
 SIMD_INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
 SIMD_INLINE f64v f64_fnma(f64v a, f64v b, f64v c) { return _mm512_fnmadd_pd(a, b, c); }
 SIMD_INLINE f64v f64_spread(f64v a, size_t lane)
 {
     return _mm512_permutexvar_pd(_mm512_set1_epi64((long long)lane), a);
 }
+SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
+{
+    return _mm512_mask_mov_pd(a, (__mmask8)(1u << lane), _mm512_set1_pd(x));
+}
 SIMD_INLINE double f64_first(f64v a) { return _mm512_cvtsd_f64(a); }
 SIMD_INLINE f64v f64_from_i64(i64v a) { return _mm512_cvtepi64_pd(a); }
-SIMD_INLINE f64v f64_from_u64(i64v a) { return _mm512_cvtepu64_pd(a); }
 
 SIMD_INLINE i64v i64_load(const void *p) { return _mm512_loadu_si512(p); }
 SIMD_INLINE i64v i64_load_first(const void *p, size_t n)

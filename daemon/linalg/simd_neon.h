@@ -9,6 +9,12 @@ typedef float64x2_t f64v;
 typedef int64x2_t i64v;
 
 SIMD_INLINE f32v f32_load(const float *p) { return vld1q_f32(p); }
+SIMD_INLINE f32v f32_load_once(const float *p)
+{
+    f32v a = f32_load(p);
+    __asm__("" : "+w"(a));
+    return a;
+}
 SIMD_INLINE f32v f32_load_first(const float *p, size_t n)
 {
     float padded[F32_LANES] = {0};
@@ -32,6 +38,12 @@ SIMD_INLINE f32v f32_min(f32v a, f32v b) { return vbslq_f32(vcltq_f32(a, b), a, 
 SIMD_INLINE f32v f32_max(f32v a, f32v b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 
 SIMD_INLINE f64v f64_load(const double *p) { return vld1q_f64(p); }
+SIMD_INLINE f64v f64_load_once(const double *p)
+{
+    f64v a = f64_load(p);
+    __asm__("" : "+w"(a));
+    return a;
+}
 SIMD_INLINE f64v f64_load_first(const double *p, size_t n)
 {
     return n > 1 ? vld1q_f64(p) : vsetq_lane_f64(*p, vdupq_n_f64(0), 0);
@@ -44,22 +56,18 @@ SIMD_INLINE void f64_store_first(double *p, f64v a, size_t n)
     else
         vst1q_lane_f64(p, a, 0);
 }
-SIMD_INLINE void f64_store_from(double *p, f64v a, size_t n)
-{
-    if (n)
-        vst1q_lane_f64(p + 1, a, 1);
-    else
-        vst1q_f64(p, a);
-}
 SIMD_INLINE f64v f64_all(double x) { return vdupq_n_f64(x); }
 SIMD_INLINE f64v f64_mul(f64v a, f64v b) { return vmulq_f64(a, b); }
-SIMD_INLINE f64v f64_div(f64v a, f64v b) { return vdivq_f64(a, b); }
 SIMD_INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return vfmaq_f64(c, a, b); }
 SIMD_INLINE f64v f64_fnma(f64v a, f64v b, f64v c) { return vfmsq_f64(c, a, b); }
 SIMD_INLINE f64v f64_spread(f64v a, size_t lane) { return vdupq_n_f64(a[lane]); }
+SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
+{
+    a[lane] = x;
+    return a;
+}
 SIMD_INLINE double f64_first(f64v a) { return vgetq_lane_f64(a, 0); }
 SIMD_INLINE f64v f64_from_i64(i64v a) { return vcvtq_f64_s64(a); }
-SIMD_INLINE f64v f64_from_u64(i64v a) { return vcvtq_f64_u64(vreinterpretq_u64_s64(a)); }
 
 SIMD_INLINE i64v i64_load(const void *p) { return vld1q_s64(p); }
 SIMD_INLINE i64v i64_load_first(const void *p, size_t n)

@@ -9,6 +9,7 @@ typedef double f64v;
 typedef int64_t i64v;
 
 SIMD_INLINE f32v f32_load(const float *p) { return *p; }
+SIMD_INLINE f32v f32_load_once(const float *p) { return *p; }
 SIMD_INLINE f32v f32_load_first(const float *p, size_t n) { return n ? *p : 0; }
 SIMD_INLINE void f32_store(float *p, f32v a) { *p = a; }
 SIMD_INLINE void f32_store_first(float *p, f32v a, size_t n)
@@ -24,6 +25,7 @@ SIMD_INLINE f32v f32_min(f32v a, f32v b) { return a < b ? a : b; }
 SIMD_INLINE f32v f32_max(f32v a, f32v b) { return a > b ? a : b; }
 
 SIMD_INLINE f64v f64_load(const double *p) { return *p; }
+SIMD_INLINE f64v f64_load_once(const double *p) { return *p; }
 SIMD_INLINE f64v f64_load_first(const double *p, size_t n) { return n ? *p : 0; }
 SIMD_INLINE void f64_store(double *p, f64v a) { *p = a; }
 SIMD_INLINE void f64_store_first(double *p, f64v a, size_t n)
@@ -31,14 +33,8 @@ SIMD_INLINE void f64_store_first(double *p, f64v a, size_t n)
     if (n)
         *p = a;
 }
-SIMD_INLINE void f64_store_from(double *p, f64v a, size_t n)
-{
-    if (!n)
-        *p = a;
-}
 SIMD_INLINE f64v f64_all(double x) { return x; }
 SIMD_INLINE f64v f64_mul(f64v a, f64v b) { return a * b; }
-SIMD_INLINE f64v f64_div(f64v a, f64v b) { return a / b; }
 SIMD_INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return fma(a, b, c); }
 SIMD_INLINE f64v f64_fnma(f64v a, f64v b, f64v c) { return fma(-a, b, c); }
 SIMD_INLINE f64v f64_spread(f64v a, size_t lane)
@@ -46,9 +42,13 @@ SIMD_INLINE f64v f64_spread(f64v a, size_t lane)
     (void)lane;
     return a;
 }
+SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
+{
+    (void)a, (void)lane;
+    return x;
+}
 SIMD_INLINE double f64_first(f64v a) { return a; }
 SIMD_INLINE f64v f64_from_i64(i64v a) { return (double)a; }
-SIMD_INLINE f64v f64_from_u64(i64v a) { return (double)(uint64_t)a; }
 
 SIMD_INLINE i64v i64_load(const void *p) { return *(const int64_t *)p; }
 SIMD_INLINE i64v i64_load_first(const void *p, size_t n) { return n ? *(const int64_t *)p : 0; }

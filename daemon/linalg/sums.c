@@ -83,24 +83,24 @@ void KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, 
 // prior + (high 2^64 + low) 2^-48; the scaling is exact, so fusing it with the addition changes no bit.
 SIMD_INLINE f64v with_prior(f64v prior, i64v low, i64v high)
 {
-    f64v sum = f64_fma(f64_from_i64(high), f64_all(0x1p64), f64_from_u64(low));
-    return f64_fma(sum, f64_all(0x1p-48), prior);
+    f64v upper = f64_from_i64(i64_sub(high, i64_sign(low)));
+    return f64_fma(f64_fma(upper, f64_all(0x1p64), f64_from_i64(low)), f64_all(0x1p-48), prior);
 }
 
 void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
-                          const int64_t *high, size_t P, size_t columns)
+                          const int64_t *high, size_t P, size_t columns, size_t rows)
 {
     for (size_t c = 0; c < columns; c++) {
-        double *column = panel + c * stride + c;
-        size_t count = P - c, r = 0;
-        for (; r + F64_LANES <= count; r += F64_LANES)
-            f64_store(column + r, with_prior(f64_load(prior + r), i64_load(low + r), i64_load(high + r)));
-        size_t left = count - r;
-        if (left)
-            f64_store_first(column + r, with_prior(f64_load_first(prior + r, left), i64_load_first(low + r, left),
-                                                   i64_load_first(high + r, left)), left);
-        prior += count;
-        low += count;
-        high += count;
+        // Entry (r, c) stands at i + r.
+        size_t i = c * P - c * (c + 1) / 2, r = c;
+        double *column = panel + c * stride;
+        for (; r + F64_LANES <= rows; r += F64_LANES)
+            f64_store(column + r, with_prior(f64_load(prior + i + r), i64_load(low + i + r), i64_load(high + i + r)));
+        if (r < rows) {
+            size_t left = rows - r;
+            f64v sum = with_prior(f64_load_first(prior + i + r, left), i64_load_first(low + i + r, left),
+                                  i64_load_first(high + i + r, left));
+            f64_store_first(column + r, sum, left);
+        }
     }
 }

@@ -107,7 +107,7 @@ static void hash_posterior(uint64_t *hash, const struct kernels *kernels, struct
         prior[i] = random_between(stream, -0.01, 0.01);
     for (size_t c = 0; c < P; c++)
         prior[c * P - c * (c - 1) / 2] += 1;  // c (c - 1) = 0 for c = 0
-    kernels->sum_to_panel(panel, stride, prior, low, high, P, D);
+    kernels->sum_to_panel(panel, stride, prior, low, high, P, D, P);
     for (size_t c = 0; c < D; c++)
         for (size_t r = P; r < rows; r++)
             panel[c * stride + r] = random_between(stream, -1, 1);

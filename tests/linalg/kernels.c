@@ -376,6 +376,7 @@ START_TEST(a_panel_is_prior_plus_sum_and_touches_no_other_row)
     for (size_t i = 0; kernels_at(i); i++)
         for (int round = 0; round < ROUNDS; round++) {
             size_t P = 1 + random_below(&stream, 90), columns = 1 + random_below(&stream, (uint32_t)P);
+            size_t rows = columns + random_below(&stream, (uint32_t)(P - columns + 1));
             size_t stride = kernel_padded(P + random_below(&stream, 20)), at = 0;
             struct sum sum = sum_new(P);
             double *prior = random_doubles(&stream, sum.entries);
@@ -385,16 +386,17 @@ START_TEST(a_panel_is_prior_plus_sum_and_touches_no_other_row)
                 sum.low[e] = (uint64_t)random_bits(&stream) << 32 | random_bits(&stream);
                 sum.high[e] = (int64_t)((uint64_t)random_bits(&stream) << 32 | random_bits(&stream)) >> shift;
             }
-            kernels_at(i)->sum_to_panel(panel, stride, prior, sum.low, sum.high, P, columns);
+            kernels_at(i)->sum_to_panel(panel, stride, prior, sum.low, sum.high, P, columns, rows);
             for (size_t c = 0; c < columns; c++) {
                 const double *column = panel + c * stride;
                 for (size_t r = c; r < P; r++, at++) {
-                    double value = fma((double)sum.high[at], 0x1p64, (double)sum.low[at]) * 0x1p-48 + prior[at];
-                    CHECK(!memcmp(&column[r], &value, sizeof value), "%s: P = %zu, (%zu, %zu): %a, not %a",
-                          kernels_at(i)->name, P, r, c, column[r], value);
+                    int64_t l = (int64_t)sum.low[at], h = (int64_t)((uint64_t)sum.high[at] + (l < 0));
+                    double value = fma((double)h, 0x1p64, (double)l) * 0x1p-48 + prior[at];
+                    CHECK(r >= rows || !memcmp(&column[r], &value, sizeof value),
+                          "%s: P = %zu, (%zu, %zu): %a, not %a", kernels_at(i)->name, P, r, c, column[r], value);
                 }
                 CHECK(is_untouched(column, c * sizeof *column) &&
-                          is_untouched(column + P, (stride - P) * sizeof *column),
+                          is_untouched(column + rows, (stride - rows) * sizeof *column),
                       "%s: P = %zu, column %zu: wrote outside", kernels_at(i)->name, P, c);
             }
             free(prior);
@@ -414,11 +416,12 @@ static size_t plain_factor(double *panel, size_t stride, size_t D, size_t rows)
         for (size_t r = c; r < rows; r++)
             for (size_t k = 0; k < c; k++)
                 column[r] = fma(-panel[k * stride + r], panel[k * stride + c], column[r]);
-        if (!(column[c] > 0 && column[c] <= 1.79e308))
+        double pivot = column[c];
+        if (!(pivot >= 0x1p-1000 && pivot <= 0x1p1000))
             return c + 1;
-        column[c] = sqrt(column[c]);
+        column[c] = sqrt(pivot);
         for (size_t r = c + 1; r < rows; r++)
-            column[r] *= 1 / column[c];
+            column[r] *= column[c] * (1 / pivot);
     }
     return 0;
 }
@@ -435,11 +438,13 @@ static void plain_back_substitute(double *out, size_t out_stride, const double *
         }
 }
 
-// A = G G' / D + 1/10 above rows at random; what lies above the diagonal is nobody's.
+// A = G G' / D + 1/10 above rows at random; NaNs above the diagonal, where nobody has to look.
 static double *random_panel(struct random_stream *stream, size_t stride, size_t D, size_t rows)
 {
     double *G = random_doubles(stream, D * D), *panel = memory_new(D * stride * sizeof *panel);
     for (size_t c = 0; c < D; c++) {
+        for (size_t r = 0; r < c; r++)
+            panel[c * stride + r] = NAN;
         for (size_t r = c; r < D; r++) {
             double sum = r == c ? 0.1 : 0;
             for (size_t k = 0; k < D; k++)
@@ -466,13 +471,11 @@ static void check_panel(const struct kernels *kernels, struct random_stream *str
                   "%s: D = %zu of %zu rows, (%zu, %zu): %a, not %a", kernels->name, D, rows, r, c,
                   panel[c * stride + r], expected[c * stride + r]);
         size_t padded = kernel_padded(rows);
-        CHECK(is_untouched(panel + c * stride, c * sizeof *panel), "%s: D = %zu, wrote above the diagonal of %zu",
-              kernels->name, D, c);
         CHECK(is_untouched(panel + c * stride + padded, (stride - padded) * sizeof *panel),
               "%s: D = %zu, wrote past the padding of %zu", kernels->name, D, c);
     }
 
-    // Any rows of the panel, also those of L itself and of none.
+    // Any rows below the factor, none if there are none.
     size_t first = D < rows ? D + random_below(stream, (uint32_t)(rows - D)) : rows;
     size_t count = first < rows ? 1 + random_below(stream, (uint32_t)(rows - first)) : 0;
     size_t out_stride = count + random_below(stream, 20);
@@ -545,10 +548,24 @@ START_TEST(the_factor_times_itself_is_the_matrix_and_the_solve_undoes_the_produc
 }
 END_TEST
 
+START_TEST(small_negative_sums_keep_their_digits_on_the_way_to_doubles)
+{
+    for (size_t i = 0; kernels_at(i); i++)
+        for (int bit = 0; bit < 60; bit++) {
+            double prior = 0, panel[KERNEL_LANES];
+            __int128 sum = -((__int128)3 << bit);
+            uint64_t low = (uint64_t)sum;
+            int64_t high = (int64_t)(sum >> 64);
+            kernels_at(i)->sum_to_panel(panel, KERNEL_LANES, &prior, &low, &high, 1, 1, 1);
+            ck_assert_double_eq(panel[0], ldexp(-3, bit - 48));
+        }
+}
+END_TEST
+
 START_TEST(factor_tells_the_first_column_that_is_not_positive_and_finite)
 {
     struct random_stream stream = random_stream(7, 0, 0, 10);
-    const double bad[] = {0, -1, NAN, INFINITY, -INFINITY};
+    const double bad[] = {0, -0.0, -1, 1e-320, NAN, INFINITY, -INFINITY};
     for (size_t i = 0; kernels_at(i); i++)
         for (size_t D = 1; D <= 35; D++)
             for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
@@ -599,6 +616,7 @@ int main(void)
     SUITE_TEST(suite, removing_what_was_added_leaves_zero);
     SUITE_TEST(suite, merging_adds_and_subtracts_all_128_bits);
     SUITE_TEST(suite, a_panel_is_prior_plus_sum_and_touches_no_other_row);
+    SUITE_TEST(suite, small_negative_sums_keep_their_digits_on_the_way_to_doubles);
     SUITE_TEST(suite, factor_and_solve_have_the_bits_of_the_plain_loops);
     SUITE_TEST(suite, the_factor_times_itself_is_the_matrix_and_the_solve_undoes_the_product);
     SUITE_TEST(suite, factor_tells_the_first_column_that_is_not_positive_and_finite);
