@@ -154,11 +154,20 @@ void agent_scratch_free(struct agent_scratch *scratch)
     free(scratch);
 }
 
-// Index of the first number that is not finite, or the count.
+// Index of the first number that is not finite, or the count. The common answer comes from one vectorised pass:
+// a float is not finite when its exponent's bits are all ones.
 static size_t first_not_finite(const float *x, size_t count)
 {
+    uint32_t any = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        any |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    if (!any)
+        return count;
     size_t i = 0;
-    while (i < count && isfinite(x[i]))
+    while (isfinite(x[i]))
         i++;
     return i;
 }
@@ -218,11 +227,13 @@ static void fill_inputs(float *row, const struct model *model, const struct obse
 // y in standard deviations.
 static void fill_targets(double *y, const struct head *head, enum head_kind kind, const struct observation_item *item)
 {
-    for (size_t i = 0; i < head->targets; i++) {
-        double value = kind == HEAD_REWARD ? (double)item->reward
-                                           : (double)item->next_observation[i] - (double)item->observation[i];
-        y[i] = (value - head->target_mean[i]) / head->target_scale[i];
+    if (kind == HEAD_REWARD) {
+        y[0] = ((double)item->reward - head->target_mean[0]) / head->target_scale[0];
+        return;
     }
+    const float *before = item->observation, *after = item->next_observation;
+    for (size_t i = 0; i < head->targets; i++)
+        y[i] = ((double)after[i] - (double)before[i] - head->target_mean[i]) / head->target_scale[i];
 }
 
 // z of one item for all heads, or of none.

@@ -1,0 +1,151 @@
+// Nanoseconds per step by stage, for the shapes S, M and L of docs/design.md, alone and in a batch of 64, over 64
+// live sessions. CPU time of the thread; the best of a few rounds, for the machine is shared.
+//
+//     stages [rounds]
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sample.h"
+
+enum { SESSIONS = AGENT_BATCH_LIMIT };
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+enum stage { FEATURES, BASIS, OBSERVE, ACT, POLICY, STAGES };
+
+struct work {
+    const struct model *model;
+    struct agent_scratch *scratch;
+    struct observation_item *items;
+    struct action_item *acts;
+    int judged;
+    float *in, *out, *room;  // of a bare network pass
+    size_t stride;
+};
+
+static void forward(const struct work *work, const struct network *network, size_t batch)
+{
+    network_forward(network, kernels_best(), work->out, work->stride, work->in, work->stride, batch, work->room);
+}
+
+static void run(const struct work *work, enum stage stage, size_t batch)
+{
+    for (size_t i = 0; i < SESSIONS; i += batch)
+        switch (stage) {
+        case FEATURES:
+            agent_features(work->model, work->scratch, work->items + i, batch);
+            break;
+        case BASIS:
+            forward(work, &work->model->heads[HEAD_TRANSITION].basis, batch);
+            forward(work, &work->model->heads[HEAD_REWARD].basis, batch);
+            break;
+        case OBSERVE:
+            agent_observe(work->model, work->scratch, work->items + i, batch);
+            break;
+        case ACT:
+            for (size_t b = i; b < i + batch; b++)
+                work->acts[b].z = work->judged ? work->items[b].z : NULL;
+            agent_act(work->model, work->scratch, work->acts + i, batch);
+            break;
+        case POLICY:
+            forward(work, &work->model->policy, batch);
+            break;
+        case STAGES:
+            break;
+        }
+}
+
+// Best of the rounds, ns per step.
+static double measure(const struct work *work, enum stage stage, size_t batch, int rounds)
+{
+    enum { TURNS = 8 };
+    double best = 1;
+    for (int round = 0; round < rounds; round++) {
+        double start = seconds();
+        for (int turn = 0; turn < TURNS; turn++)
+            run(work, stage, batch);
+        double time = (seconds() - start) / (TURNS * SESSIONS);
+        best = time < best ? time : best;
+    }
+    return 1e9 * best;
+}
+
+static float *take(size_t floats)
+{
+    float *memory = aligned_alloc(KERNEL_ALIGNMENT, (floats * sizeof *memory + 63) / 64 * 64);
+    if (memory == NULL)
+        abort();
+    memset(memory, 0, floats * sizeof *memory);
+    return memory;
+}
+
+static void bench(int which, int rounds)
+{
+    struct model_shape shape = sample_bench(which);
+    struct model *model = sample_model(&shape, 1);
+    struct work work = {.model = model, .scratch = agent_scratch_new(model), .stride = 512};
+    float *block;
+    work.items = sample_items(model, SESSIONS, 2, &block);
+    work.acts = calloc(SESSIONS, sizeof *work.acts);
+    work.in = take(SESSIONS * work.stride), work.out = take(SESSIONS * work.stride);
+    work.room = take(network_scratch(&model->policy, SESSIONS) + network_scratch(&model->heads[0].basis, SESSIONS));
+    struct random_stream stream = random_stream(3, 0, 0, 0);
+    for (size_t i = 0; i < SESSIONS * work.stride; i++)
+        work.in[i] = (float)random_normal(&stream);
+    static struct agent_belief beliefs[SESSIONS];
+    void *memory[SESSIONS];
+    float *actions = take(SESSIONS * model->action_dim);
+    for (size_t i = 0; i < SESSIONS; i++) {
+        beliefs[i] = sample_belief(model, &memory[i]);
+        work.items[i].belief = &beliefs[i];
+        work.acts[i] = (struct action_item){.belief = &beliefs[i], .observation = work.items[i].next_observation,
+                                            .action = actions + i * model->action_dim};
+    }
+
+    for (int both = 0; both < 2; both++) {
+        // Sessions with 20 transitions and more.
+        for (size_t i = 0; i < 40; i++)
+            for (size_t b = 0; b < SESSIONS; b++)
+                sample_transition(model, &stream, (float *)work.items[b].observation, (float *)work.items[b].action,
+                                  (float *)work.items[b].next_observation, &work.items[b].reward),
+                    agent_observe(model, work.scratch, &work.items[b], 1);
+        model->heads[HEAD_TRANSITION].judged = both;
+        for (size_t batch = 1; batch <= SESSIONS; batch *= SESSIONS) {
+            work.judged = 0;
+            double features = measure(&work, FEATURES, batch, rounds), basis = measure(&work, BASIS, batch, rounds);
+            double observe = measure(&work, OBSERVE, batch, rounds);
+            double act = measure(&work, ACT, batch, rounds), policy = measure(&work, POLICY, batch, rounds);
+            agent_observe(model, work.scratch, work.items, SESSIONS);
+            work.judged = 1;
+            double judged = batch == SESSIONS ? measure(&work, ACT, batch, rounds) : 0;
+            printf("%s %-10s batch %2zu: basis %5.0f  inputs, rounding %4.0f  sums %4.0f  solve, show %5.0f  policy %5.0f"
+                   "  step %5.0f", shape.name, both ? "both" : "reward", batch, basis, features - basis,
+                   observe - features, act - policy, policy, observe + act);
+            if (batch == SESSIONS)
+                printf("  judging %5.0f", judged - act);
+            printf("\n");
+        }
+    }
+    for (size_t i = 0; i < SESSIONS; i++)
+        free(memory[i]);
+    free(work.items), free(work.acts), free(work.in), free(work.out), free(work.room), free(block), free(actions);
+    agent_scratch_free(work.scratch);
+    model_free(model);
+}
+
+int main(int count, char **arguments)
+{
+    int rounds = count > 1 ? atoi(arguments[1]) : 20;
+    printf("kernels %s, ns per step\n", kernels_best()->name);
+    for (int which = 0; which < 3; which++)
+        bench(which, rounds);
+    return 0;
+}
