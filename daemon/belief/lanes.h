@@ -6,12 +6,6 @@
 #include "daemon/linalg/kernels.h"
 
 struct lanes {
-    // panel[c][r] = prior + S[r][c] 2^-48 for the columns c < columns and their rows c <= r < rows; column c at
-    // panel + c stride. prior and S packed as a belief is, columns of P - c entries. The integer is rounded twice
-    // at most, relative to itself, whatever its sign.
-    void (*load)(double *panel, size_t stride, const double *prior, const uint64_t *low, const int64_t *high,
-                 size_t P, size_t columns, size_t rows);
-
     // R = B - A X in double-double: each result is hi + lo, |lo| <= ulp(hi) / 2.
     //   A (rows, inner) row-major with lda, B and R (rows, ld), X (inner, ld); columns of B, R and X are
     //   lanes, count of them, ld >= kernel_padded(count). B may be NULL (zero). R may be B. A_low may be NULL.
@@ -33,9 +27,11 @@ struct lanes {
     // out[i] = sum_k panel[k][first + i]^2, k ascending.
     void (*squares)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
 
-    // corner = A22 - L21 L21', lower triangle, column c at corner + c corner_stride; A22 stands in rows and
-    // columns D .. D+d-1 of the panel, L21 in those rows of the columns before.
-    void (*schur)(double *corner, size_t corner_stride, const double *panel, size_t stride, size_t D, size_t d);
+    // out[i] = sum_k (L^-1)_ki^2, k ascending: the diagonal of (L L')^-1.  (D); room (D, KERNEL_LANES)
+    void (*inverse_squares)(double *out, const double *panel, size_t stride, size_t D, double *room);
+
+    // out = L L', lower triangle, row-major (n, n), for a factor whose column c stands at factor + c stride.
+    void (*square)(double *out, const double *factor, size_t stride, size_t n);
 
     // out[i] = ln x[i] for finite normal x[i] > 0: within two units in the last place, and unlike libm's the same
     // bits everywhere.

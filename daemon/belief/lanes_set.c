@@ -9,33 +9,6 @@
 
 enum { BLOCK = KERNEL_LANES };  // lanes that are finished together
 
-static inline double as_double(uint64_t bits)
-{
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static void load(double *panel, size_t stride, const double *prior, const uint64_t *low, const int64_t *high,
-                 size_t P, size_t columns, size_t rows)
-{
-    for (size_t c = 0; c < columns; c++) {
-        double *column = panel + c * stride + c;
-        for (size_t i = 0; i < rows - c; i++) {
-            // The low word counts as signed, else a small negative entry would lose its digits to 2^64 - 2^64.
-            // Pieces become doubles by standing in the low bits of 2^52 (or of 1.5 2^52, if signed).
-            uint64_t sign = low[i] >> 63, upper = (uint64_t)high[i] + sign;
-            double top = as_double(0x4338000000000000 + upper) - 0x1.8p52;
-            double middle = as_double(0x4330000000000000 | (low[i] >> 32 ^ 0x80000000)) - (0x1p52 + 0x1p31);
-            double bottom = as_double(0x4330000000000000 | (low[i] & 0xffffffff)) - 0x1p52;
-            column[i] = fma(fma(top, 0x1p64, fma(middle, 0x1p32, bottom)), 0x1p-48, prior[i]);
-        }
-        prior += P - c;
-        low += P - c;
-        high += P - c;
-    }
-}
-
 // hi + lo = a + b exactly (Knuth).
 #define TWO_SUM(hi, lo, a, b)                   \
     do {                                        \
@@ -126,16 +99,40 @@ static void squares(double *out, const double *panel, size_t stride, size_t D, s
             out[i] = fma(panel[k * stride + first + i], panel[k * stride + first + i], out[i]);
 }
 
-static void schur(double *corner, size_t corner_stride, const double *panel, size_t stride, size_t D, size_t d)
+static void inverse_squares(double *out, const double *panel, size_t stride, size_t D, double *room)
 {
-    for (size_t c = 0; c < d; c++) {
-        double *out = corner + c * corner_stride;
-        memcpy(out + c, panel + (D + c) * stride + D + c, (d - c) * sizeof *out);
-        for (size_t k = 0; k < D; k++) {
-            const double *column = panel + k * stride + D;
-            for (size_t r = c; r < d; r++)
-                out[r] = fma(-column[r], column[c], out[r]);
+    double (*V)[BLOCK] = (double (*)[BLOCK])room;  // V[k] = row k of L^-1, some columns of it
+    for (size_t first = 0; first < D; first += BLOCK) {
+        double sum[BLOCK] = {0};
+        memset(V + first, 0, (D - first) * sizeof *V);
+        for (size_t j = 0; j < BLOCK && first + j < D; j++)
+            V[first + j][j] = 1;
+        for (size_t m = first; m < D; m++) {
+            const double *column = panel + m * stride;
+            double v[BLOCK], reciprocal = 1 / column[m];
+            for (size_t j = 0; j < BLOCK; j++) {
+                v[j] = V[m][j] * reciprocal;
+                sum[j] = fma(v[j], v[j], sum[j]);
+            }
+            for (size_t k = m + 1; k < D; k++)
+                for (size_t j = 0; j < BLOCK; j++)
+                    V[k][j] = fma(-column[k], v[j], V[k][j]);
         }
+        for (size_t j = 0; j < BLOCK && first + j < D; j++)
+            out[first + j] = sum[j];
+    }
+}
+
+static void square(double *out, const double *factor, size_t stride, size_t n)
+{
+    for (size_t r = 0; r < n; r++) {
+        double *row = out + r * n;
+        for (size_t c = 0; c <= r; c++)
+            row[c] = 0;
+        // Beyond column k the factor's row k is zero: what stands there is not read.
+        for (size_t c = 0; c <= r; c++)
+            for (size_t k = 0; k <= c; k++)
+                row[c] = fma(factor[k * stride + r], factor[k * stride + c], row[c]);
     }
 }
 
@@ -173,12 +170,12 @@ static void logarithm(double *out, const double *x, size_t count)
 }
 
 const struct lanes LANES_SET = {
-    .load = load,
     .residual = residual,
     .solve = solve,
     .forward = forward,
     .combine = combine,
     .squares = squares,
-    .schur = schur,
+    .inverse_squares = inverse_squares,
+    .square = square,
     .logarithm = logarithm,
 };

@@ -1,12 +1,12 @@
-// One solve: prior and sum into a panel, one Cholesky of its D leading columns with everything of interest in
-// rows below, and only then, if asked for, the scale's corner.
+// One solve: prior and sum into a panel, and one Cholesky with everything of interest in rows below.
 //
 //     [ A11       ]      [ L11                ]
 //     [ A21  A22  ]  ->  [ L21  L22           ]     Omega_n = A22 - L21 L21' = L22 L22'
-//     [ phi'      ]      [ v' = phi' L11^-T   ]     M_n' phi = L21 v,  phi' Xi_n^-1 phi = v' v
-//     [ I         ]      [ L11^-T             ]     diag Xi_n^-1 = its rows' squares
+//     [ phi'  y'  ]      [ v'   w'            ]     v = L11^-1 phi,  M_n' phi = L21 v,  phi' Xi_n^-1 phi = v' v
+//                                                   w = L22^-1 (y - M_n' phi)
 //
-// What is not solved for costs nothing, and no result's bits depend on what else was asked.
+// Columns D and beyond only if the scale is asked for. What is not solved for costs nothing, and no result's bits
+// depend on what else was asked.
 
 #include "solve.h"
 
@@ -21,21 +21,21 @@ static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
 static size_t lay_out(struct posterior *p, double *memory)
 {
     size_t D = p->D, d = p->d, rows = p->rows_limit, used = 0;
-    p->stride = kernel_padded(D + d + rows + D);
-    p->corner_stride = kernel_padded(d);
+    p->stride = kernel_padded(D + d + rows);
     // Kernels may read a vector beyond the last column.
     p->panel = take_doubles(memory, &used, p->stride * (D + d) + KERNEL_LANES);
-    p->corner = take_doubles(memory, &used, p->corner_stride * d);
+    p->refined_corner = take_doubles(memory, &used, kernel_padded(d) * d);
     p->mean = take_doubles(memory, &used, D * d);
     p->scale = take_doubles(memory, &used, d * d);
     p->scale_factor = take_doubles(memory, &used, d * d);
+    p->scale_diagonal = take_doubles(memory, &used, d);
     p->variance = take_doubles(memory, &used, D);
     p->row_mean = take_doubles(memory, &used, rows * d);
     p->row_mean_low = take_doubles(memory, &used, rows * d);
     p->row_variance = take_doubles(memory, &used, rows);
     p->row_variance_low = take_doubles(memory, &used, rows);
     size_t sampling = 2 * d * d + D * d, divergence = D + d + D * d, assessing = 2 * (D + d);
-    size_t solving = D * kernel_padded(d) + 2 * kernel_padded(D) + kernel_padded(d);
+    size_t solving = D * kernel_padded(d) + (D + 2) * KERNEL_LANES + 2 * kernel_padded(D + d);
     size_t scratch = largest(largest(sampling, divergence), largest(assessing, solving));
     p->scratch = take_doubles(memory, &used, largest(scratch, posterior_refine_room(D, d, rows)));
     return used;
@@ -54,20 +54,17 @@ void posterior_init(struct posterior *posterior, const struct prior *prior, size
     memset(memory, 0, lay_out(posterior, memory) * sizeof(double));
 }
 
-// Extra rows below the panel's A21, or in its place if that is not needed.
-static size_t fill_rows(struct posterior *p, size_t first, const struct interest *interest, int identity)
+// Rows of interest below the matrix, with their targets in the columns beyond D.
+static void fill_rows(struct posterior *p, size_t first, size_t columns, const struct interest *interest)
 {
-    size_t D = p->D;
-    for (size_t c = 0; c < D; c++) {
-        double *column = p->panel + c * p->stride + first;
-        for (size_t i = 0; i < interest->count; i++)
-            column[i] = interest_row(interest, i, D)[c];
-        if (identity) {
-            memset(column + interest->count, 0, D * sizeof *column);
-            column[interest->count + c] = 1;
-        }
+    for (size_t i = 0; i < interest->count; i++) {
+        const double *phi = interest_row(interest, i, p->D);
+        const double *y = interest->last && i + 1 == interest->count ? interest->targets : NULL;
+        for (size_t c = 0; c < p->D; c++)
+            p->panel[c * p->stride + first + i] = phi[c];
+        for (size_t c = p->D; c < columns; c++)
+            p->panel[c * p->stride + first + i] = y ? y[c - p->D] : 0;
     }
-    return first + interest->count + (identity ? D : 0);
 }
 
 // ln |L L'| from a factor's diagonal.
@@ -91,11 +88,15 @@ static void write_mean(struct posterior *p)
         memcpy(p->mean + i * p->d, p->scratch + i * stride, p->d * sizeof *p->mean);
 }
 
-static void write_rows(struct posterior *p, size_t first, size_t count)
+// row_mean and row_variance; a row that stands in the panel with its targets needs no mean.
+static void write_rows(struct posterior *p, size_t first, const struct interest *interest)
 {
     const struct lanes *lanes = lanes_for(p->kernels);
+    size_t count = interest->count;
     double *v = p->scratch;
     for (size_t i = 0; i < count; i++) {
+        if (i + 1 == count && interest->targets)
+            break;
         for (size_t k = 0; k < p->D; k++)
             v[k] = p->panel[k * p->stride + first + i];
         lanes->combine(p->row_mean + i * p->d, p->panel, p->stride, p->D, p->D, p->d, v);
@@ -105,79 +106,120 @@ static void write_rows(struct posterior *p, size_t first, size_t count)
     memset(p->row_variance_low, 0, count * sizeof *p->row_variance_low);
 }
 
-// The corner's lower triangle as a full symmetric matrix.
-static void write_scale(struct posterior *p)
+// prior + S for one entry (r, r), the same bits as in the panel.
+static double diagonal_entry(const struct posterior *p, const struct prior *prior, const struct belief *belief, size_t r)
 {
-    for (size_t c = 0; c < p->d; c++)
-        for (size_t r = c; r < p->d; r++)
-            p->scale[r * p->d + c] = p->scale[c * p->d + r] = p->corner[c * p->corner_stride + r];
+    size_t P = p->D + p->d, entry = r * P - r * (r - 1) / 2;
+    double value[KERNEL_LANES];
+    p->kernels->sum_to_panel(value, KERNEL_LANES, prior->packed + entry, belief->low + entry, belief->high + entry, 1, 1, 1);
+    return value[0];
 }
 
-// The scale stands in the corner; leaves its factor there.
-static int factor_scale(struct posterior *p)
+// diag Omega_n = diag A22 - squares of L21's rows. Returns whether digits were lost.
+static int write_scale_diagonal(struct posterior *p, const double *diagonal)
 {
-    if (p->kernels->factor(p->corner, p->corner_stride, p->d, p->d))
-        return -EDOM;
-    for (size_t c = 0; c < p->d; c++) {
-        for (size_t r = c; r < p->d; r++)
-            p->scale_factor[r * p->d + c] = p->corner[c * p->corner_stride + r];
-        for (size_t r = 0; r < c; r++)
-            p->scale_factor[r * p->d + c] = 0;
+    int lost = 0;
+    lanes_for(p->kernels)->squares(p->scale_diagonal, p->panel, p->stride, p->D, p->D, p->d);
+    for (size_t j = 0; j < p->d; j++) {
+        p->scale_diagonal[j] = diagonal[j] - p->scale_diagonal[j];
+        lost |= !(diagonal[j] <= REFINE_RATIO * p->scale_diagonal[j]);
     }
-    p->log_det_scale = log_determinant(p, p->corner, p->corner_stride, p->d);
-    return 0;
+    return lost;
+}
+
+// The refined Omega_n stands in refined_corner; leaves its factor there.
+static int factor_refined_scale(struct posterior *p, int whole)
+{
+    size_t d = p->d, stride = kernel_padded(d);
+    for (size_t c = 0; c < d; c++) {
+        p->scale_diagonal[c] = p->refined_corner[c * stride + c];
+        for (size_t r = c; whole && r < d; r++)
+            p->scale[r * d + c] = p->scale[c * d + r] = p->refined_corner[c * stride + r];
+    }
+    p->corner = p->refined_corner;
+    p->corner_stride = stride;
+    return p->kernels->factor(p->corner, stride, d, d) ? -EDOM : 0;
+}
+
+// scale_factor, and the scale from it unless it was refined.
+static void write_scale(struct posterior *p, int refined)
+{
+    size_t d = p->d;
+    if (!refined)
+        lanes_for(p->kernels)->square(p->scale, p->corner, p->corner_stride, d);
+    for (size_t c = 0; c < d; c++) {
+        p->scale[c * d + c] = p->scale_diagonal[c];
+        for (size_t r = 0; r < c; r++) {
+            p->scale[r * d + c] = p->scale[c * d + r];
+            p->scale_factor[r * d + c] = 0;
+        }
+        for (size_t r = c; r < d; r++)
+            p->scale_factor[r * d + c] = p->corner[c * p->corner_stride + r];
+    }
 }
 
 int posterior_solve_interest(struct posterior *p, const struct prior *prior, const struct belief *belief,
-                             unsigned parts, const struct interest *interest)
+                             unsigned parts, const struct interest *interest, size_t *first)
 {
     size_t D = p->D, d = p->d, P = D + d;
     assert(prior->D == D && prior->d == d && belief->features == D && belief->targets == d);
     assert(interest->count <= p->rows_limit);
     const struct lanes *lanes = lanes_for(p->kernels);
-    int scale = !!(parts & POSTERIOR_SCALE), variance = !!(parts & POSTERIOR_VARIANCE);
-    int targets = parts & (POSTERIOR_MEAN | POSTERIOR_SCALE) || interest->count;
+    int factor = !!(parts & (POSTERIOR_SCALE | SOLVE_FACTOR)), scale = factor || parts & SOLVE_SCALE_DIAGONAL;
+    int targets = scale || parts & POSTERIOR_MEAN || interest->count, variance = !!(parts & POSTERIOR_VARIANCE);
+    *first = targets ? P : D;
 
-    lanes->load(p->panel, p->stride, prior->packed, belief->low, belief->high, P, scale ? P : D, targets ? P : D);
     double *diagonal = p->scratch;
-    for (size_t c = 0; c < D; c++)
-        diagonal[c] = p->panel[c * p->stride + c];
-    size_t first = targets ? P : D, end = fill_rows(p, first, interest, variance);
-    if (p->kernels->factor(p->panel, p->stride, D, end))
-        return -EDOM;
+    size_t columns = factor ? P : D;
+    int corner_lost = 0;
+    for (;;) {
+        p->kernels->sum_to_panel(p->panel, p->stride, prior->packed, belief->low, belief->high, P, columns, *first);
+        for (size_t c = 0; c < columns; c++)
+            diagonal[c] = p->panel[c * p->stride + c];
+        fill_rows(p, *first, columns, interest);
+        size_t failed = p->kernels->factor(p->panel, p->stride, columns, *first + interest->count);
+        if (!failed)
+            break;
+        if (failed <= D)
+            return -EDOM;
+        // All of Omega_n was lost to rounding: once more without it, it will be refined.
+        columns = D;
+        corner_lost = 1;
+    }
+    for (size_t c = columns; scale && c < P; c++)
+        diagonal[c] = diagonal_entry(p, prior, belief, c);
 
     struct refinement refinement = {.targets = targets, .variance = variance};
     for (size_t c = 0; c < D; c++) {
         double pivot = p->panel[c * p->stride + c];
         refinement.solution |= diagonal[c] > REFINE_RATIO * (pivot * pivot);
     }
-    if (scale) {
-        lanes->schur(p->corner, p->corner_stride, p->panel, p->stride, D, d);
-        refinement.scale = refinement.solution;
-        for (size_t j = 0; j < d; j++)
-            refinement.scale |= !(p->panel[(D + j) * p->stride + D + j]
-                                  <= REFINE_RATIO * p->corner[j * p->corner_stride + j]);
-    }
+    if (scale)
+        refinement.scale = write_scale_diagonal(p, diagonal + D) | corner_lost | refinement.solution;
     p->degrees = prior->degrees + (double)belief->count;
     p->count = (double)belief->count;
+    p->corner = p->panel + D * p->stride + D;
+    p->corner_stride = p->stride;
     p->log_det_precision = log_determinant(p, p->panel, p->stride, D);
 
     if (!refinement.solution) {
         if (parts & POSTERIOR_MEAN)
             write_mean(p);
         if (variance)
-            lanes->squares(p->variance, p->panel, p->stride, D, first + interest->count, D);
-        write_rows(p, first, interest->count);
+            lanes->inverse_squares(p->variance, p->panel, p->stride, D, p->scratch);
+        write_rows(p, *first, interest);
         for (size_t i = 0; i < interest->count; i++)
             refinement.rows |= row_wants_refinement(p->row_variance[i]);
     }
     p->refined = refinement.solution || refinement.rows || refinement.scale;
     if (p->refined)
         posterior_refine(p, prior, belief, &refinement, interest);
-    if (scale) {
-        write_scale(p);
-        return factor_scale(p);
-    }
+    if (refinement.scale && factor_refined_scale(p, !!(parts & POSTERIOR_SCALE)))
+        return -EDOM;
+    if (factor)
+        p->log_det_scale = log_determinant(p, p->corner, p->corner_stride, d);
+    if (parts & POSTERIOR_SCALE)
+        write_scale(p, refinement.scale);
     return 0;
 }
 
@@ -185,11 +227,12 @@ int posterior_solve(struct posterior *posterior, const struct prior *prior, cons
                     unsigned parts, const double *rows, size_t count)
 {
     struct interest interest = {.rows = rows, .count = count};
-    return posterior_solve_interest(posterior, prior, belief, parts, &interest);
+    size_t first;
+    return posterior_solve_interest(posterior, prior, belief, parts, &interest, &first);
 }
 
 double posterior_noise(const struct posterior *p, size_t target)
 {
-    double d = (double)p->d, scale = p->scale[target * p->d + target];
+    double d = (double)p->d, scale = p->scale_diagonal[target];
     return p->degrees > d + 1 ? scale / (p->degrees - d - 1) : scale / (p->degrees + d + 1);
 }

@@ -60,10 +60,12 @@ struct posterior {
     const struct kernels *kernels;  // kernels_best(); tests choose others, the bits are the same
     double *row_mean_low;    // what row_mean rounded away, where refined             (rows, d)
     double *row_variance_low;  //                                                     (rows)
-    double *panel;           // working memory: L11 and all rows below it, column after column
+    double *scale_diagonal;  // of Omega_n                                            (d)
+    double *panel;           // working memory: L11, L21, L22, rows of interest, column after column
     size_t stride;
-    double *corner;          // L22, column after column                              (d, corner_stride)
+    double *corner;          // L22, column after column with corner_stride: in the panel, or refined apart
     size_t corner_stride;
+    double *refined_corner;  //                                                       (d, kernel_padded(d))
     double *scratch;
 };
 

@@ -178,7 +178,7 @@ static void write_solution(struct posterior *p, const struct system *s, const st
     }
 }
 
-// Omega = A22 - A21 X - (X + dX)' R, into the posterior's corner.
+// Omega = A22 - A21 X - (X + dX)' R, into the posterior's refined corner.
 static void write_scale(struct posterior *p, const struct system *s)
 {
     size_t D = s->D, d = s->d;
@@ -189,7 +189,7 @@ static void write_scale(struct posterior *p, const struct system *s)
             double sum = 0;
             for (size_t k = 0; k < D; k++)
                 sum = fma(s->X[k * s->ld + r] + s->dX[k * s->ld + r], s->R[k * s->ld + c], sum);
-            p->corner[c * p->corner_stride + r] = s->corner[r * s->ld + c] + (s->corner_low[r * s->ld + c] - sum);
+            p->refined_corner[c * kernel_padded(d) + r] = s->corner[r * s->ld + c] + (s->corner_low[r * s->ld + c] - sum);
         }
     }
 }

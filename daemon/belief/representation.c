@@ -50,9 +50,9 @@ static void write(float *out, const struct representation *r, struct posterior *
 
 static unsigned parts_to_solve(const struct representation *r, int judge)
 {
-    unsigned parts = judge ? POSTERIOR_SCALE : 0;
+    unsigned parts = judge ? SOLVE_FACTOR : 0;
     if (r->kind != REPRESENTATION_NONE && r->parts & REPRESENT_NOISE)
-        parts |= POSTERIOR_SCALE;
+        parts |= SOLVE_SCALE_DIAGONAL;
     if (r->kind == REPRESENTATION_WEIGHT && r->parts & REPRESENT_MEAN)
         parts |= POSTERIOR_MEAN;
     if (r->kind == REPRESENTATION_WEIGHT && r->parts & REPRESENT_SD)
@@ -71,13 +71,17 @@ int representation_write(float *out, const struct representation *r, struct post
         transition[i] = z[i] * unit;
 
     size_t probes = r->kind == REPRESENTATION_FUNCTION && r->parts & (REPRESENT_MEAN | REPRESENT_SD) ? r->probe_count : 0;
-    struct interest interest = {.rows = r->probes, .count = probes + !!z, .last = z ? transition : NULL};
-    int error = posterior_solve_interest(p, prior, belief, parts_to_solve(r, !!z), &interest);
+    struct interest interest = {.rows = r->probes, .count = probes + !!z, .last = z ? transition : NULL,
+                                .targets = z ? transition + p->D : NULL};
+    size_t first;
+    int error = posterior_solve_interest(p, prior, belief, parts_to_solve(r, !!z), &interest, &first);
     if (error)
         return error;
     if (r->kind != REPRESENTATION_NONE)
         write(out, r, p);
+    // The panel's rows are good as long as nothing was refined.
     if (z)
-        *surprise = posterior_assess_absorbed(p, probes, transition + p->D);
+        *surprise = p->refined ? posterior_assess_absorbed(p, probes, transition + p->D)
+                               : posterior_assess_whitened(p, probes, first + probes);
     return 0;
 }

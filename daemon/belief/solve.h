@@ -20,7 +20,8 @@ static inline double *take_doubles(double *memory, size_t *used, size_t count)
 // Rows of interest: count - (last != NULL) of them in one array, one more from elsewhere.
 struct interest {
     const double *rows;  // (.., D)
-    const double *last;  // (D) or NULL
+    const double *last;  // phi (D), or NULL
+    const double *targets;  // y (d) of the last, or NULL; with the scale, L22^-1 (y - M_n' phi) stands in its row
     size_t count;        // with the last
 };
 
@@ -29,9 +30,16 @@ static inline const double *interest_row(const struct interest *interest, size_t
     return interest->last && i + 1 == interest->count ? interest->last : interest->rows + i * D;
 }
 
+// More parts: only what their name says, without the arrays that POSTERIOR_SCALE fills for callers.
+enum {
+    SOLVE_FACTOR = 8,          // L22 in the corner, scale_diagonal
+    SOLVE_SCALE_DIAGONAL = 16,
+};
+
 // posterior_solve with one more row of interest from another array.
+// An unrefined solve leaves the rows of interest in the panel from row *first on.
 int posterior_solve_interest(struct posterior *posterior, const struct prior *prior, const struct belief *belief,
-                             unsigned parts, const struct interest *interest);
+                             unsigned parts, const struct interest *interest, size_t *first);
 
 // What to replace by refined results; the panel holds the factor of its D leading columns.
 struct refinement {
@@ -49,4 +57,7 @@ static inline int row_wants_refinement(double h)
 
 void posterior_refine(struct posterior *posterior, const struct prior *prior, const struct belief *belief,
                       const struct refinement *what, const struct interest *interest);
+
+// The same as posterior_assess_absorbed for a last row that was solved with its targets.
+struct predictive posterior_assess_whitened(const struct posterior *posterior, size_t row, size_t panel_row);
 size_t posterior_refine_room(size_t D, size_t d, size_t rows_limit);  // doubles of scratch
