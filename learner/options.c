@@ -30,6 +30,8 @@ static const struct option_row rows[] = {
     {"sd", 'f', AT(sd), 1e-6, 100, "of the first policy's actions"},
     {"sd-low", 'f', AT(sd_low), 1e-6, 100, "which it never falls below"},
     {"divergence-limit", 'f', AT(divergence_limit), 0, 1e6, "nats after which an iteration's epochs end; 0: none"},
+    {"divergence-target", 'f', AT(divergence_target), 0, 1e6, "nats of an iteration that the step size is steered to; 0: none"},
+    {"rate-high", 'f', AT(rate_high), 0, 1, "that a steered step size never exceeds"},
     {"input-clip", 'f', AT(input_clip), 0.1, 1000, "of normalised inputs"},
     {"window", 'f', AT(window), 0, 1e9, "iterations that the input normaliser remembers; 0: all"},
     {"critic-sees-task", 'u', AT(critic_sees_task), 0, 1, "the critic, which is not served, is told the true task"},
@@ -68,17 +70,17 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .evaluation_tasks = 256, .evaluation_seed = 1,
         .envs = 16, .epochs = 8, .minibatch = 200, .hidden = 128, .rate = 3e-4, .rate_hold = 0.5, .rate_end = 0.1,
         .clip = 0.2, .value_clip = 0.2, .entropy = 0, .norm_limit = 0.5, .epsilon = 1e-5,
-        .discount = world->discount, .trace = 0.9, .sd = 1, .sd_low = 0.1, .input_clip = 8,
+        .discount = world->discount, .trace = 0.9, .sd = 0.4, .sd_low = 0.15, .divergence_target = 0.06, .rate_high = 1.5e-3,
+        .input_clip = 8,
         .critic_sees_task = 1, .clamp_actions = 1,
-        .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-3,
-        .basis_updates = 8, .basis_tasks = 16, .basis_stride = 2, .warmup = 50, .basis_norm_limit = 1,
-        .freeze = 0.4, .prior_noise = 0.01, .replay = 512,
+        .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
+        .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .warmup = 50, .basis_norm_limit = 1,
+        .freeze = 0.25, .prior_noise = 0.01, .replay = 512,
     };
     if (!strncmp(world->name, "point", 5)) {
         options->frames = 1500000;
         options->features = 16;
         options->probes = 16;
-        options->sd = 0.6;
         options->prior_noise = 0.2;
         options->minibatch = 100;
     }

@@ -35,6 +35,8 @@ struct options {
     double discount, trace;      // of returns; of the advantages' tail
     double sd, sd_low;           // exploration: first, and never below
     double divergence_limit;
+    double divergence_target;    // nats of one iteration that the step size is steered to; 0: not steered
+    double rate_high;            // and never above
     double input_clip;           // of normalised inputs, standard deviations
     double window;               // of the input normaliser, iterations; 0: all
     uint64_t critic_sees_task;

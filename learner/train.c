@@ -108,6 +108,7 @@ int train_new(struct train **result, const struct options *options, char *why, s
     train->world = world;
     train->rows = options->envs * world->horizon * world->episodes;
     train->iterations = (options->frames + train->rows - 1) / train->rows;
+    train->counters[COUNT_STEERING] = 1;
     train->probe_count = options->kind == LEARN_GLIBRL ? options->probes : 0;
     openblas_set_num_threads(1);
 
@@ -195,7 +196,8 @@ static int is_frozen(const struct train *train)
     return progress(train) >= train->options.freeze;
 }
 
-static double actor_rate(const struct train *train)
+// The schedule alone: constant, then falling.
+static double planned_rate(const struct train *train)
 {
     const struct options *o = &train->options;
     double past = progress(train) - o->rate_hold;
@@ -203,6 +205,26 @@ static double actor_rate(const struct train *train)
         return o->rate;
     double share = past / (1 - o->rate_hold);
     return o->rate * (1 + share * (o->rate_end - 1));
+}
+
+// The actor's: the schedule times what steering has found.
+static double actor_rate(const struct train *train)
+{
+    return fmin(planned_rate(train) * train->counters[COUNT_STEERING], train->options.rate_high);
+}
+
+// A policy that moved too far in this iteration takes smaller steps in the next, one that hardly moved larger ones.
+// What is too far falls with the schedule.
+static void steer(struct train *train)
+{
+    double *factor = &train->counters[COUNT_STEERING];
+    double target = train->options.divergence_target * planned_rate(train) / train->options.rate;
+    if (!(target > 0))
+        return;
+    if (train->report.ppo.divergence > 1.5 * target)
+        *factor = fmax(*factor / 1.2, 0.03);
+    else if (train->report.ppo.divergence < target / 1.5)
+        *factor = fmin(*factor * 1.2, 30);
 }
 
 static double basis_rate(const struct train *train)
@@ -282,7 +304,7 @@ struct update {
     struct train *train;
     struct experience experience;
     struct ppo_settings settings;
-    double rate;
+    double rate[2];
     int errors[2];
 };
 
@@ -295,9 +317,9 @@ static void update_part(void *context, size_t part, unsigned thread)
     uint32_t iteration = (uint32_t)train->counters[COUNT_ITERATION];
     struct random_stream stream = random_stream(train->options.seed, part ? RANDOM_ACTOR : RANDOM_CRITIC, iteration, 0);
     update->errors[part] =
-        part ? actor_update(&train->actor, &update->experience, &update->settings, update->rate, &stream,
+        part ? actor_update(&train->actor, &update->experience, &update->settings, update->rate[1], &stream,
                             train->actor_scratch, &train->report.ppo)
-             : critic_update(&train->critic, &update->experience, &update->settings, update->rate, &stream,
+             : critic_update(&train->critic, &update->experience, &update->settings, update->rate[0], &stream,
                              train->critic_scratch, &train->report.ppo);
 }
 
@@ -314,7 +336,8 @@ static int learn_policy(struct train *train, char *why, size_t why_size)
     pool_run(train->pool, prepare, train, train->rollout.N);
     evaluate_critic(train);
     struct update update = {
-        .train = train, .settings = settings_of(&train->options), .rate = actor_rate(train),
+        .train = train, .settings = settings_of(&train->options),
+        .rate = {planned_rate(train), actor_rate(train)},
         .experience = {
             .rows = train->rows, .input = train->input, .input_stride = train->critic_dim,
             .action = train->rollout.action, .log_density = train->rollout.log_density,
@@ -326,6 +349,8 @@ static int learn_policy(struct train *train, char *why, size_t why_size)
         return complain(train, "critic", why, why_size);
     if (update.errors[1])
         return complain(train, "actor", why, why_size);
+    train->report.rate = actor_rate(train);
+    steer(train);
     return 0;
 }
 
@@ -369,7 +394,6 @@ static void sum_up(struct train *train)
     report->sd = 0;
     for (size_t i = train->actor.log_sd_at; i < train->actor.trainee.count; i++)
         report->sd += exp((double)train->actor.trainee.parameters[i]) / (double)train->world->action_dim;
-    report->rate = actor_rate(train);
     report->basis_rate = train->options.kind == LEARN_GLIBRL ? basis_rate(train) : 0;
 }
 
