@@ -161,9 +161,9 @@ static void start(struct server *server, int cpu, char **argv)
     close(ready[0]);
 }
 
-static int exists(char *out, size_t room, const char *directory, const char *rest)
+static int exists(char *out, size_t room, const char *place, const char *rest)
 {
-    return (size_t)snprintf(out, room, "%s/%s", directory, rest) < room && access(out, X_OK) == 0;
+    return (size_t)snprintf(out, room, "%s/%s", place, rest) < room && access(out, X_OK) == 0;
 }
 
 static void find_daemon(char *out, size_t room)
