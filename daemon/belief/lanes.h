@@ -13,6 +13,19 @@ struct lanes {
                      const double *A_low, size_t lda, const double *X, size_t ld, size_t rows, size_t inner,
                      size_t count);
 
+    // out + out_low = sum_k B[k][j] X[k][j] in double-double, plus sum_k (X + dX)[k][j] R[k][j], for count lanes j.
+    //   all (D, ld); out (count)
+    void (*quadratic)(double *out, double *out_low, const double *B, const double *X, const double *dX,
+                      const double *R, size_t ld, size_t D, size_t count);
+
+    // out[j] = sum_k (X + dX)[k][i] R[k][j] for count lanes j.  out (kernel_padded(count))
+    void (*cross)(double *out, const double *X, const double *dX, const double *R, size_t ld, size_t D, size_t i,
+                  size_t count);
+
+    // hi + lo = prior + prior_low + S 2^-48, entry by entry, to twice a double's digits.
+    void (*exact)(double *hi, double *lo, const double *prior, const double *prior_low, const uint64_t *low,
+                  const int64_t *high, size_t count);
+
     // X = A^-1 X for A = L L', L the D leading rows and columns of a panel (column c at panel + c stride).
     //   X (D, ld), count lanes.
     void (*solve)(double *X, size_t ld, const double *panel, size_t stride, size_t D, size_t count);
@@ -30,7 +43,7 @@ struct lanes {
     // out[i] = sum_k (L^-1)_ki^2, k ascending: the diagonal of (L L')^-1.  (D); room (D, KERNEL_LANES)
     void (*inverse_squares)(double *out, const double *panel, size_t stride, size_t D, double *room);
 
-    // out = L L', lower triangle, row-major (n, n), for a factor whose column c stands at factor + c stride.
+    // out = L L', upper triangle, row-major (n, n), for a factor whose column c stands at factor + c stride.
     void (*square)(double *out, const double *factor, size_t stride, size_t n);
 
     // out[i] = ln x[i] for finite normal x[i] > 0: within two units in the last place, and unlike libm's the same

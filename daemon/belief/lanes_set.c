@@ -1,8 +1,10 @@
 // One set of lanes: compiled once per instruction set with LANES_SET defined to its name.
 //
-// Plain loops over lanes that any compiler turns into vectors; fma is written out, nothing else is fused.
+// Mostly plain loops over lanes that compilers turn into vectors; fma is written out, nothing else is fused.
 
 #include "lanes.h"
+
+#include "daemon/linalg/simd.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,6 +48,64 @@ static void residual(double *R, double *R_low, const double *B, const double *B_
     }
 }
 
+static void quadratic(double *out, double *out_low, const double *B, const double *X, const double *dX,
+                      const double *R, size_t ld, size_t D, size_t count)
+{
+    for (size_t first = 0; first < count; first += BLOCK) {
+        double hi[BLOCK] = {0}, lo[BLOCK] = {0};
+        for (size_t k = 0; k < D; k++) {
+            const double *b = B + k * ld + first, *x = X + k * ld + first, *dx = dX + k * ld + first;
+            const double *r = R + k * ld + first;
+            for (size_t j = 0; j < BLOCK; j++) {
+                double product = b[j] * x[j], lost, error = fma(b[j], x[j], -product);
+                TWO_SUM(hi[j], lost, hi[j], product);
+                lo[j] = fma(x[j] + dx[j], r[j], lo[j] + (lost + error));
+            }
+        }
+        for (size_t j = 0; j < BLOCK && first + j < count; j++)
+            TWO_SUM(out[first + j], out_low[first + j], hi[j], lo[j]);
+    }
+}
+
+static void cross(double *out, const double *X, const double *dX, const double *R, size_t ld, size_t D, size_t i,
+                  size_t count)
+{
+    for (size_t first = 0; first < count; first += BLOCK) {
+        double sum[BLOCK] = {0};
+        for (size_t k = 0; k < D; k++) {
+            double x = X[k * ld + i] + dX[k * ld + i];
+            for (size_t j = 0; j < BLOCK; j++)
+                sum[j] = fma(x, R[k * ld + first + j], sum[j]);
+        }
+        memcpy(out + first, sum, sizeof sum);
+    }
+}
+
+static inline double as_double(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void exact(double *restrict hi, double *restrict lo, const double *prior, const double *prior_low,
+                  const uint64_t *low, const int64_t *high, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        // The low word counts as signed, with its sign carried into the high word, and is cut in two. A piece
+        // becomes a double by standing in the low bits of 2^52 (of 1.5 2^52 if it has a sign).
+        uint64_t upper = (uint64_t)high[i] + (low[i] >> 63);
+        double top = (as_double(0x4338000000000000 + upper) - 0x1.8p52) * 0x1p16;
+        double middle = (as_double(0x4330000000000000 | (low[i] >> 32 ^ 0x80000000)) - (0x1p52 + 0x1p31)) * 0x1p-16;
+        double bottom = (as_double(0x4330000000000000 | (low[i] & 0xffffffff)) - 0x1p52) * 0x1p-48;
+        double sum, lost, lost_too, lost_then;
+        TWO_SUM(sum, lost, top, middle);
+        TWO_SUM(sum, lost_too, sum, bottom);
+        TWO_SUM(sum, lost_then, sum, prior[i]);
+        TWO_SUM(hi[i], lo[i], sum, (lost + lost_too) + (lost_then + prior_low[i]));
+    }
+}
+
 static void solve(double *X, size_t ld, const double *panel, size_t stride, size_t D, size_t count)
 {
     for (size_t first = 0; first < count; first += BLOCK) {
@@ -74,9 +134,9 @@ static void forward(double *x, const double *panel, size_t stride, size_t D)
 {
     for (size_t c = 0; c < D; c++) {
         const double *column = panel + c * stride;
-        x[c] *= 1 / column[c];
+        double done = x[c] *= 1 / column[c];
         for (size_t r = c + 1; r < D; r++)
-            x[r] = fma(-column[r], x[c], x[r]);
+            x[r] = fma(-column[r], done, x[r]);
     }
 }
 
@@ -99,40 +159,47 @@ static void squares(double *out, const double *panel, size_t stride, size_t D, s
             out[i] = fma(panel[k * stride + first + i], panel[k * stride + first + i], out[i]);
 }
 
+// Column after column of L, each taken from the rows below it: a pair of vectors of L^-1's columns at a time.
 static void inverse_squares(double *out, const double *panel, size_t stride, size_t D, double *room)
 {
-    double (*V)[BLOCK] = (double (*)[BLOCK])room;  // V[k] = row k of L^-1, some columns of it
-    for (size_t first = 0; first < D; first += BLOCK) {
-        double sum[BLOCK] = {0};
-        memset(V + first, 0, (D - first) * sizeof *V);
-        for (size_t j = 0; j < BLOCK && first + j < D; j++)
-            V[first + j][j] = 1;
+    enum { PAIR = 2 * F64_LANES };
+    for (size_t first = 0; first < D; first += PAIR) {
+        // Row k of L^-1 at room + k PAIR
+        memset(room + first * PAIR, 0, (D - first) * PAIR * sizeof *room);
+        for (size_t j = 0; j < PAIR && first + j < D; j++)
+            room[(first + j) * PAIR + j] = 1;
+        f64v sum0 = f64_all(0), sum1 = f64_all(0);
         for (size_t m = first; m < D; m++) {
             const double *column = panel + m * stride;
-            double v[BLOCK], reciprocal = 1 / column[m];
-            for (size_t j = 0; j < BLOCK; j++) {
-                v[j] = V[m][j] * reciprocal;
-                sum[j] = fma(v[j], v[j], sum[j]);
+            f64v reciprocal = f64_all(1 / column[m]);
+            f64v v0 = f64_mul(f64_load(room + m * PAIR), reciprocal);
+            f64v v1 = f64_mul(f64_load(room + m * PAIR + F64_LANES), reciprocal);
+            sum0 = f64_fma(v0, v0, sum0);
+            sum1 = f64_fma(v1, v1, sum1);
+            for (size_t k = m + 1; k < D; k++) {
+                double *row = room + k * PAIR;
+                f64v l = f64_all(column[k]);
+                f64_store(row, f64_fnma(l, v0, f64_load(row)));
+                f64_store(row + F64_LANES, f64_fnma(l, v1, f64_load(row + F64_LANES)));
             }
-            for (size_t k = m + 1; k < D; k++)
-                for (size_t j = 0; j < BLOCK; j++)
-                    V[k][j] = fma(-column[k], v[j], V[k][j]);
         }
-        for (size_t j = 0; j < BLOCK && first + j < D; j++)
-            out[first + j] = sum[j];
+        double sums[PAIR];
+        f64_store(sums, sum0);
+        f64_store(sums + F64_LANES, sum1);
+        for (size_t j = 0; j < PAIR && first + j < D; j++)
+            out[first + j] = sums[j];
     }
 }
 
-static void square(double *out, const double *factor, size_t stride, size_t n)
+static void square(double *restrict out, const double *restrict factor, size_t stride, size_t n)
 {
-    for (size_t r = 0; r < n; r++) {
-        double *row = out + r * n;
-        for (size_t c = 0; c <= r; c++)
-            row[c] = 0;
-        // Beyond column k the factor's row k is zero: what stands there is not read.
-        for (size_t c = 0; c <= r; c++)
-            for (size_t k = 0; k <= c; k++)
-                row[c] = fma(factor[k * stride + r], factor[k * stride + c], row[c]);
+    for (size_t c = 0; c < n; c++) {
+        double *row = out + c * n;
+        for (size_t r = c; r < n; r++)
+            row[r] = 0;
+        for (size_t k = 0; k <= c; k++)
+            for (size_t r = c; r < n; r++)
+                row[r] = fma(factor[k * stride + r], factor[k * stride + c], row[r]);
     }
 }
 
@@ -171,6 +238,9 @@ static void logarithm(double *out, const double *x, size_t count)
 
 const struct lanes LANES_SET = {
     .residual = residual,
+    .quadratic = quadratic,
+    .cross = cross,
+    .exact = exact,
     .solve = solve,
     .forward = forward,
     .combine = combine,

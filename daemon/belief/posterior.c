@@ -150,7 +150,7 @@ static void write_scale(struct posterior *p, int refined)
     for (size_t c = 0; c < d; c++) {
         p->scale[c * d + c] = p->scale_diagonal[c];
         for (size_t r = 0; r < c; r++) {
-            p->scale[r * d + c] = p->scale[c * d + r];
+            p->scale[c * d + r] = p->scale[r * d + c];
             p->scale_factor[r * d + c] = 0;
         }
         for (size_t r = c; r < d; r++)

@@ -25,6 +25,8 @@ struct system {
     double *B, *B_low;              // (D, ld)
     double *X, *R, *R_low, *dX;     // (D, ld)
     double *corner, *corner_low;    // A22, then A22 - A21 X    (d, ld)
+    double *column, *column_low;    // one column of A   (D + d)
+    double *sums;                   // room for a row of results   (ld)
     double *previous;               // size of each column's last correction, 0 once it is done   (columns)
 };
 
@@ -37,7 +39,8 @@ static size_t lay_out(struct system *s, size_t D, size_t d, size_t columns, doub
     s->X = take_doubles(memory, &used, D * s->ld), s->dX = take_doubles(memory, &used, D * s->ld);
     s->R = take_doubles(memory, &used, D * s->ld), s->R_low = take_doubles(memory, &used, D * s->ld);
     s->corner = take_doubles(memory, &used, d * s->ld), s->corner_low = take_doubles(memory, &used, d * s->ld);
-    s->previous = take_doubles(memory, &used, columns);
+    s->previous = take_doubles(memory, &used, columns), s->sums = take_doubles(memory, &used, 3 * s->ld);
+    s->column = take_doubles(memory, &used, D + d), s->column_low = take_doubles(memory, &used, D + d);
     return used;
 }
 
@@ -55,43 +58,27 @@ static inline void two_sum(double *hi, double *lo, double a, double b)
     *hi = s;
 }
 
-// prior + S 2^-48, to twice a double's digits: the integer's three pieces of 64, 32 and 32 bits are doubles.
-static void exact_entry(double *hi, double *lo, double prior, double prior_low, uint64_t low, int64_t high)
-{
-    const double unit = 0x1p-48;
-    double lost, lost_too, sum;
-    two_sum(&sum, &lost, (double)high * 0x1p64 * unit, (double)(low >> 32) * 0x1p32 * unit);
-    two_sum(&sum, &lost_too, sum, (double)(low & 0xffffffff) * unit);
-    lost += lost_too;
-    two_sum(&sum, &lost_too, sum, prior);
-    lost += lost_too + prior_low;
-    two_sum(hi, lo, sum, lost);
-}
-
 // A11 in full, A21, A12 as its transpose into B, A22 into the corner.
-static void load_matrix(struct system *s, const struct prior *prior, const struct belief *belief,
-                        const struct refinement *what)
+static void load_matrix(struct system *s, const struct lanes *lanes, const struct prior *prior,
+                        const struct belief *belief, const struct refinement *what)
 {
     size_t D = s->D, P = D + s->d, entry = 0;
     for (size_t c = 0; c < (what->scale ? P : D); c++) {
-        for (size_t r = c; r < P; r++, entry++) {
-            double hi, lo;
-            exact_entry(&hi, &lo, prior->packed[entry], prior->packed_low[entry], belief->low[entry],
-                        belief->high[entry]);
-            if (c >= D) {
-                s->corner[(r - D) * s->ld + c - D] = s->corner[(c - D) * s->ld + r - D] = hi;
-                s->corner_low[(r - D) * s->ld + c - D] = s->corner_low[(c - D) * s->ld + r - D] = lo;
-                continue;
-            }
-            s->A[r * D + c] = hi;
-            s->A_low[r * D + c] = lo;
-            if (r < D) {
-                s->A[c * D + r] = hi;
-                s->A_low[c * D + r] = lo;
-            } else if (what->targets) {
-                s->B[c * s->ld + r - D] = hi;
-                s->B_low[c * s->ld + r - D] = lo;
-            }
+        const double *hi = s->column - c, *lo = s->column_low - c;
+        lanes->exact(s->column, s->column_low, prior->packed + entry, prior->packed_low + entry, belief->low + entry,
+                     belief->high + entry, P - c);
+        entry += P - c;
+        for (size_t r = c; r < D; r++) {
+            s->A[r * D + c] = s->A[c * D + r] = hi[r];
+            s->A_low[r * D + c] = s->A_low[c * D + r] = lo[r];
+        }
+        for (size_t r = D; c < D && what->targets && r < P; r++) {
+            s->A[r * D + c] = s->B[c * s->ld + r - D] = hi[r];
+            s->A_low[r * D + c] = s->B_low[c * s->ld + r - D] = lo[r];
+        }
+        for (size_t r = c; c >= D && r < P; r++) {
+            s->corner[(r - D) * s->ld + c - D] = s->corner[(c - D) * s->ld + r - D] = hi[r];
+            s->corner_low[(r - D) * s->ld + c - D] = s->corner_low[(c - D) * s->ld + r - D] = lo[r];
         }
     }
 }
@@ -141,56 +128,49 @@ static void converge(struct system *s, const struct posterior *p)
     }
 }
 
-// b_i' A^-1 b_j in double-double from columns i and j, with b_i exact doubles.
-static void quadratic(double *hi, double *lo, const struct system *s, size_t i, size_t j)
-{
-    double sum = 0, small = 0;
-    for (size_t k = 0; k < s->D; k++) {
-        size_t at_i = k * s->ld + i, at_j = k * s->ld + j;
-        double product = s->B[at_i] * s->X[at_j], lost;
-        double error = fma(s->B[at_i], s->X[at_j], -product);
-        two_sum(&sum, &lost, sum, product);
-        small += lost + error;
-        small = fma(s->X[at_i] + s->dX[at_i], s->R[at_j], small);
-    }
-    two_sum(hi, lo, sum, small);
-}
-
+// Columns first .. first+count-1 of B, the rows of interest, and after them the identity.
 static void write_solution(struct posterior *p, const struct system *s, const struct refinement *what,
-                           size_t first, size_t count)
+                           const struct interest *interest, size_t first, size_t count)
 {
+    const struct lanes *lanes = lanes_for(p->kernels);
+    size_t D = s->D, d = s->d, ld = s->ld;
+    double *product = s->sums, *product_low = product + ld, *rest = product_low + ld;
     if (what->solution && what->targets)
-        for (size_t i = 0; i < s->D; i++)
-            for (size_t j = 0; j < s->d; j++)
-                p->mean[i * s->d + j] = s->X[i * s->ld + j] + s->dX[i * s->ld + j];
+        for (size_t i = 0; i < D; i++)
+            for (size_t j = 0; j < d; j++)
+                p->mean[i * d + j] = s->X[i * ld + j] + s->dX[i * ld + j];
     for (size_t i = 0; i < count; i++) {
         if (!what->solution && !row_wants_refinement(p->row_variance[i]))
             continue;
-        for (size_t j = 0; j < s->d; j++)
-            quadratic(&p->row_mean[i * s->d + j], &p->row_mean_low[i * s->d + j], s, first + i, j);
-        quadratic(&p->row_variance[i], &p->row_variance_low[i], s, first + i, first + i);
+        // -phi' X, and (x + dx)' R
+        lanes->residual(product, product_low, NULL, NULL, interest_row(interest, i, D), NULL, D, s->X, ld, 1, D, d);
+        lanes->cross(rest, s->X, s->dX, s->R, ld, D, first + i, d);
+        for (size_t j = 0; j < d; j++)
+            two_sum(&p->row_mean[i * d + j], &p->row_mean_low[i * d + j], -product[j], rest[j] - product_low[j]);
     }
-    if (what->solution && what->variance) {
-        for (size_t k = 0; k < s->D; k++) {
-            double lost;
-            quadratic(&p->variance[k], &lost, s, first + count + k, first + count + k);
-        }
+    lanes->quadratic(product, product_low, s->B + first, s->X + first, s->dX + first, s->R + first, ld, D,
+                     s->columns - first);
+    for (size_t i = 0; i < count; i++) {
+        if (!what->solution && !row_wants_refinement(p->row_variance[i]))
+            continue;
+        p->row_variance[i] = product[i];
+        p->row_variance_low[i] = product_low[i];
     }
+    if (what->solution && what->variance)
+        memcpy(p->variance, product + count, D * sizeof *p->variance);
 }
 
 // Omega = A22 - A21 X - (X + dX)' R, into the posterior's refined corner.
 static void write_scale(struct posterior *p, const struct system *s)
 {
-    size_t D = s->D, d = s->d;
-    lanes_for(p->kernels)->residual(s->corner, s->corner_low, s->corner, s->corner_low, s->A + D * D,
-                                    s->A_low + D * D, D, s->X, s->ld, d, D, d);
-    for (size_t c = 0; c < d; c++) {
-        for (size_t r = c; r < d; r++) {
-            double sum = 0;
-            for (size_t k = 0; k < D; k++)
-                sum = fma(s->X[k * s->ld + r] + s->dX[k * s->ld + r], s->R[k * s->ld + c], sum);
-            p->refined_corner[c * kernel_padded(d) + r] = s->corner[r * s->ld + c] + (s->corner_low[r * s->ld + c] - sum);
-        }
+    const struct lanes *lanes = lanes_for(p->kernels);
+    size_t D = s->D, d = s->d, ld = s->ld;
+    lanes->residual(s->corner, s->corner_low, s->corner, s->corner_low, s->A + D * D, s->A_low + D * D, D, s->X, ld, d,
+                    D, d);
+    for (size_t r = 0; r < d; r++) {
+        lanes->cross(s->sums, s->X, s->dX, s->R, ld, D, r, d);
+        for (size_t c = 0; c <= r; c++)
+            p->refined_corner[c * kernel_padded(d) + r] = s->corner[r * ld + c] + (s->corner_low[r * ld + c] - s->sums[c]);
     }
 }
 
@@ -201,7 +181,7 @@ void posterior_refine(struct posterior *p, const struct prior *prior, const stru
     size_t identity = what->solution && what->variance ? D : 0;
     struct system s;
     lay_out(&s, D, p->d, d + rows + identity, p->scratch);
-    load_matrix(&s, prior, belief, what);
+    load_matrix(&s, lanes_for(p->kernels), prior, belief, what);
 
     // B = [A12, phi', I] and X = A11^-1 B as the factor sees it. Columns of padding are zero.
     size_t ld = s.ld;
@@ -216,7 +196,7 @@ void posterior_refine(struct posterior *p, const struct prior *prior, const stru
     memcpy(s.X, s.B, D * ld * sizeof *s.X);
     lanes_for(p->kernels)->solve(s.X, ld, p->panel, p->stride, D, s.columns);
     converge(&s, p);
-    write_solution(p, &s, what, d, rows);
+    write_solution(p, &s, what, interest, d, rows);
     if (what->scale)
         write_scale(p, &s);
 }
