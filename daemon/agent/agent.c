@@ -185,7 +185,8 @@ static inline float clip(float x, float low, float high)
 }
 
 // out = clip((x - mean) / scale)
-static void normalise(float *out, const float *x, const float *mean, const float *scale, float limit, size_t count)
+static void normalise(float *restrict out, const float *x, const float *mean, const float *scale, float limit,
+                      size_t count)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = clip((x[i] - mean[i]) / scale[i], -limit, limit);
@@ -211,7 +212,7 @@ static int check_item(const struct model *model, struct observation_item *item)
 }
 
 // [s, a, s'] as the basis networks see them.
-static void fill_inputs(float *row, const struct model *model, const struct observation_item *item)
+static void fill_inputs(float *restrict row, const struct model *model, const struct observation_item *item)
 {
     size_t obs = model->observation_dim, act = model->action_dim;
     normalise(row, item->observation, model->observation_mean, model->observation_scale, model->observation_clip, obs);
@@ -225,15 +226,17 @@ static void fill_inputs(float *row, const struct model *model, const struct obse
 }
 
 // y in standard deviations.
-static void fill_targets(double *y, const struct head *head, enum head_kind kind, const struct observation_item *item)
+static void fill_targets(double *restrict y, const struct head *head, enum head_kind kind,
+                         const struct observation_item *item)
 {
     if (kind == HEAD_REWARD) {
         y[0] = ((double)item->reward - head->target_mean[0]) / head->target_scale[0];
         return;
     }
     const float *before = item->observation, *after = item->next_observation;
+    const double *mean = head->target_mean, *scale = head->target_scale;
     for (size_t i = 0; i < head->targets; i++)
-        y[i] = ((double)after[i] - (double)before[i] - head->target_mean[i]) / head->target_scale[i];
+        y[i] = ((double)after[i] - (double)before[i] - mean[i]) / scale[i];
 }
 
 // z of one item for all heads, or of none.

@@ -289,6 +289,8 @@ const struct tensor *safetensors_at(const struct safetensors *file, size_t i)
 
 const char *safetensors_metadata(const struct safetensors *file, const char *key)
 {
+    if (file->metadata_count == 0)
+        return NULL;
     struct pair wanted = {.key = key};
     const struct pair *found = bsearch(&wanted, file->metadata, file->metadata_count, sizeof wanted, by_key);
     return found ? found->value : NULL;
@@ -411,12 +413,15 @@ static char *make_header(struct safetensors_writer *writer, size_t *data_size)
 {
     cJSON *header = cJSON_CreateObject();
     bool good = header != NULL;
-    if (good && writer->metadata->child)
-        good = cJSON_AddItemReferenceToObject(header, "__metadata__", writer->metadata);
+    // The metadata is lent to the header. (A reference would leak when memory ends, as of cJSON 1.7.15.)
+    bool lent = good && writer->metadata->child && cJSON_AddItemToObject(header, "__metadata__", writer->metadata);
+    good = good && (lent || writer->metadata->child == NULL);
     const struct entry *entry;
     for (size_t size = 8, i = 0; good && (entry = next_entry(writer, &size, &i));)
         good = describe_entry(header, entry, data_size);
     char *text = good ? cJSON_PrintUnformatted(header) : NULL;
+    if (lent)
+        cJSON_DetachItemViaPointer(header, writer->metadata);
     cJSON_Delete(header);
     return text;
 }

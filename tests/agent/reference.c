@@ -148,8 +148,9 @@ static size_t show(double *out, const struct model *m, enum head_kind kind, cons
             out[used++] = value;
         }
     for (size_t i = 0; i < points; i++) {
-        const double *probe = r->probes + i * D;
-        double variance = r->kind == REPRESENTATION_WEIGHT ? covariance[i * D + i] : form(probe, covariance, probe, D);
+        double variance = r->kind == REPRESENTATION_WEIGHT ? covariance[i * D + i] : 0;
+        if (r->kind == REPRESENTATION_FUNCTION)
+            variance = form(r->probes + i * D, covariance, r->probes + i * D, D);
         out[used++] = log(sqrt(variance));
     }
     for (size_t j = 0; j < d; j++)
