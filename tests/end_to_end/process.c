@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUTPUT_LIMIT = 1 << 20, MODELS = 4, READY_DESCRIPTOR = 3 };
+enum { OUTPUT_LIMIT = 1 << 20, WORDS = 1500, MODELS = 4, READY_DESCRIPTOR = 3 };
 
 const char *beliefd_path;
 
@@ -101,6 +101,13 @@ static void read_output(struct process *process)
     close(file);
 }
 
+const char *process_words(const struct process *process)
+{
+    const char *output = process->output ? process->output : "";
+    size_t size = strlen(output);
+    return size > WORDS ? output + size - WORDS : output;
+}
+
 int process_running(struct process *process)
 {
     siginfo_t state = {0};
@@ -121,7 +128,7 @@ int process_wait(struct process *process, double seconds)
     }
     process->pid = 0;
     read_output(process);
-    ck_assert_msg(ended != 0, "did not end within %g s; it said:\n%s", seconds, process->output);
+    ck_assert_msg(ended != 0, "did not end within %g s; it said:\n%s", seconds, process_words(process));
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -157,8 +164,8 @@ static unsigned free_port(void)
 
 void daemon_restart(struct daemon *daemon)
 {
-    char models[MODELS][128], ready_descriptor[8];
-    const char *arguments[2 * MODELS + 8] = {beliefd_path, "--listen", daemon->unix_address, "--listen",
+    char models[MODELS][128], config[128], ready_descriptor[8];
+    const char *arguments[2 * MODELS + 10] = {beliefd_path, "--listen", daemon->unix_address, "--listen",
                                              daemon->tcp_address, "--ready-fd", ready_descriptor};
     size_t count = 7;
     snprintf(ready_descriptor, sizeof ready_descriptor, "%d", READY_DESCRIPTOR);
@@ -169,9 +176,13 @@ void daemon_restart(struct daemon *daemon)
         arguments[count++] = "--model";
         arguments[count++] = models[i];
     }
+    snprintf(config, sizeof config, "%s/config", daemon->directory);
+    if (access(config, R_OK) == 0) {
+        arguments[count++] = "--config";
+        arguments[count++] = config;
+    }
     int ready[2];
     ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
-    process_release(&daemon->process);
     start(&daemon->process, daemon->directory, arguments, ready[1]);
     close(ready[1]);
 
@@ -182,11 +193,11 @@ void daemon_restart(struct daemon *daemon)
     close(ready[0]);
     if (strncmp(said, "READY", 5) != 0) {
         read_output(&daemon->process);
-        ck_abort_msg("beliefd did not become ready; it said:\n%s", daemon->process.output);
+        ck_abort_msg("beliefd did not become ready; it said:\n%s", process_words(&daemon->process));
     }
 }
 
-void daemon_start(struct daemon *daemon, struct model *const *models, size_t count)
+void daemon_start(struct daemon *daemon, struct model *const *models, size_t count, const char *settings)
 {
     *daemon = (struct daemon){0};
     directory_make(daemon->directory, sizeof daemon->directory);
@@ -195,6 +206,12 @@ void daemon_start(struct daemon *daemon, struct model *const *models, size_t cou
         char path[128];
         snprintf(path, sizeof path, "%s/%zu.safetensors", daemon->directory, i);
         ck_assert_int_eq(model_save(models[i], path), 0);
+    }
+    if (settings) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/config", daemon->directory);
+        FILE *file = fopen(path, "w");
+        ck_assert(file && fputs(settings, file) >= 0 && fclose(file) == 0);
     }
     snprintf(daemon->unix_address, sizeof daemon->unix_address, "unix:%s/socket", daemon->directory);
     snprintf(daemon->tcp_address, sizeof daemon->tcp_address, "tcp:127.0.0.1:%u", free_port());

@@ -18,6 +18,7 @@ void process_start(struct process *process, const char *directory, const char *c
 // Waits. Exit code; 128 + number of the signal that ended it; or, when it takes longer, it is killed and the test
 // fails.
 int process_wait(struct process *process, double seconds);
+const char *process_words(const struct process *process);  // the end of its output, short enough for a message
 int process_running(struct process *process);
 void process_signal(struct process *process, int number);
 void process_release(struct process *process);
@@ -35,7 +36,8 @@ struct daemon {
 
 extern const char *beliefd_path;
 
-void daemon_start(struct daemon *daemon, struct model *const *models, size_t count);
+// settings: lines of a configuration file, or NULL.
+void daemon_start(struct daemon *daemon, struct model *const *models, size_t count, const char *settings);
 void daemon_restart(struct daemon *daemon);    // after it is gone: with the same arguments
 int daemon_stop(struct daemon *daemon);        // asks it to stop, as a service manager does; its exit code
 void daemon_release(struct daemon *daemon);    // kills it if need be; removes the directory

@@ -401,6 +401,7 @@ END_TEST
 #define ADD(test)                                                                  \
     do {                                                                           \
         TCase *one = tcase_create(#test);                                          \
+        tcase_set_timeout(one, SUITE_TIMEOUT_SECONDS);                             \
         tcase_add_checked_fixture(one, make_directory, remove_directory);          \
         tcase_add_test(one, test);                                                 \
         suite_add_tcase(suite, one);                                               \
