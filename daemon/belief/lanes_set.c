@@ -159,33 +159,58 @@ static void squares(double *out, const double *panel, size_t stride, size_t D, s
             out[i] = fma(panel[k * stride + first + i], panel[k * stride + first + i], out[i]);
 }
 
-// Column after column of L, each taken from the rows below it: a pair of vectors of L^-1's columns at a time.
+enum { PAIR = 2 * F64_LANES, GROUP = 4 };
+
+// The next `group` rows of L^-1, complete but for each other and their pivots: finishes them, adds their squares, and
+// takes them from the rows below. Always inlined with a constant group, so that v lives in registers.
+SIMD_INLINE void finish_rows(double *rows, size_t group, size_t below, const double *column, size_t stride, f64v sum[2])
+{
+    f64v v[GROUP][2];
+    SIMD_UNROLL
+    for (size_t g = 0; g < group; g++) {
+        f64v reciprocal = f64_all(1 / column[g * stride + g]);
+        SIMD_UNROLL
+        for (size_t half = 0; half < 2; half++) {
+            double *row = rows + g * PAIR + half * F64_LANES;
+            v[g][half] = f64_load(row);
+            SIMD_UNROLL
+            for (size_t k = 0; k < g; k++)
+                v[g][half] = f64_fnma(f64_all(column[k * stride + g]), v[k][half], v[g][half]);
+            v[g][half] = f64_mul(v[g][half], reciprocal);
+            sum[half] = f64_fma(v[g][half], v[g][half], sum[half]);
+        }
+    }
+    for (size_t k = group; k < group + below; k++) {
+        double *row = rows + k * PAIR;
+        f64v a = f64_load(row), b = f64_load(row + F64_LANES);
+        SIMD_UNROLL
+        for (size_t g = 0; g < group; g++) {
+            f64v l = f64_all(column[g * stride + k]);
+            a = f64_fnma(l, v[g][0], a);
+            b = f64_fnma(l, v[g][1], b);
+        }
+        f64_store(row, a);
+        f64_store(row + F64_LANES, b);
+    }
+}
+
+// Rows of L^-1 from the first down, two vectors of its columns at a time and four rows together, so that a row below
+// is loaded once for four; every element still meets its terms in ascending order.
 static void inverse_squares(double *out, const double *panel, size_t stride, size_t D, double *room)
 {
-    enum { PAIR = 2 * F64_LANES };
     for (size_t first = 0; first < D; first += PAIR) {
-        // Row k of L^-1 at room + k PAIR
         memset(room + first * PAIR, 0, (D - first) * PAIR * sizeof *room);
         for (size_t j = 0; j < PAIR && first + j < D; j++)
             room[(first + j) * PAIR + j] = 1;
-        f64v sum0 = f64_all(0), sum1 = f64_all(0);
-        for (size_t m = first; m < D; m++) {
-            const double *column = panel + m * stride;
-            f64v reciprocal = f64_all(1 / column[m]);
-            f64v v0 = f64_mul(f64_load(room + m * PAIR), reciprocal);
-            f64v v1 = f64_mul(f64_load(room + m * PAIR + F64_LANES), reciprocal);
-            sum0 = f64_fma(v0, v0, sum0);
-            sum1 = f64_fma(v1, v1, sum1);
-            for (size_t k = m + 1; k < D; k++) {
-                double *row = room + k * PAIR;
-                f64v l = f64_all(column[k]);
-                f64_store(row, f64_fnma(l, v0, f64_load(row)));
-                f64_store(row + F64_LANES, f64_fnma(l, v1, f64_load(row + F64_LANES)));
-            }
-        }
+        f64v sum[2] = {f64_all(0), f64_all(0)};
+        size_t m = first;
+        for (; m + GROUP <= D; m += GROUP)
+            finish_rows(room + m * PAIR, GROUP, D - m - GROUP, panel + m * stride + m, stride, sum);
+        for (; m < D; m++)
+            finish_rows(room + m * PAIR, 1, D - m - 1, panel + m * stride + m, stride, sum);
         double sums[PAIR];
-        f64_store(sums, sum0);
-        f64_store(sums + F64_LANES, sum1);
+        f64_store(sums, sum[0]);
+        f64_store(sums + F64_LANES, sum[1]);
         for (size_t j = 0; j < PAIR && first + j < D; j++)
             out[first + j] = sums[j];
     }
