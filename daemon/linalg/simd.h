@@ -13,12 +13,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIMD_INLINE static inline __attribute__((always_inline, unused))
+// Tiles are functions whose size is a constant in each caller: SIMD_INLINE makes it one, SIMD_UNROLL before a
+// loop over an array of vectors lets the array live in registers. Sanitizers check every element of it
+// instead; unrolled, that would compile for minutes and find nothing more.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define SIMD_CHECKED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SIMD_CHECKED
+#endif
 
-// Before a loop with constant bounds over an array that should live in registers.
-#ifdef __clang__
+#if defined(SIMD_CHECKED)
+#define SIMD_INLINE static inline __attribute__((unused))
+#define SIMD_UNROLL
+#elif defined(__clang__)
+#define SIMD_INLINE static inline __attribute__((always_inline, unused))
 #define SIMD_UNROLL _Pragma("unroll")
 #else
+#define SIMD_INLINE static inline __attribute__((always_inline, unused))
 #define SIMD_UNROLL _Pragma("GCC unroll 16")
 #endif
 
