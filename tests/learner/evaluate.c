@@ -11,59 +11,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/agent/sample.h"
 #include "tests/support/suite.h"
 
 enum { TASKS = 70 };  // more than one batch
 
-static void fill(struct network *network, struct random_stream *stream, double gain)
-{
-    for (size_t l = 0; l < network->layer_count; l++) {
-        struct layer *layer = &network->layers[l];
-        for (size_t i = 0; i < layer->inputs; i++)
-            for (size_t o = 0; o < layer->outputs; o++)
-                layer->weight[i * kernel_padded(layer->outputs) + o] =
-                    (float)(gain * random_normal(stream) / sqrt((double)layer->inputs));
-        for (size_t o = 0; o < layer->outputs; o++)
-            layer->bias[o] = (float)(0.3 * random_normal(stream));
-    }
-}
-
 // A model of random numbers for the world, with both heads; or an oracle. Its robots stay near where they start.
 static struct model *random_model(const struct world *world, int oracle)
 {
-    struct model_shape shape = {
-        .name = "random", .world = world->name,
-        .observation_dim = world->observation_dim, .action_dim = world->action_dim, .task_dim = world->task_dim,
-        .reads_task = oracle, .hidden = {24, 24},
-    };
-    if (!oracle)
-        for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
-            shape.heads[kind].features = 6;
-            shape.heads[kind].hidden[0] = shape.heads[kind].hidden[1] = 16;
-            shape.heads[kind].kind = REPRESENTATION_WEIGHT;
-            shape.heads[kind].parts = REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE;
-        }
-    char why[200] = "";
-    struct model *model;
-    ck_assert_msg(model_new(&model, &shape, why, sizeof why) == 0, "%s", why);
-    struct random_stream stream = random_stream(11, 0, 0, 0);
-    model->observation_clip = model->input_clip = 10;
+    struct model_shape shape = sample_small;
+    shape.world = world->name;
+    shape.observation_dim = world->observation_dim;
+    shape.action_dim = world->action_dim;
+    shape.task_dim = world->task_dim;
+    if (oracle) {
+        shape.reads_task = 1;
+        shape.landmark_count = 0;
+        shape.heads[HEAD_TRANSITION].features = shape.heads[HEAD_REWARD].features = 0;
+    }
+    struct model *model = sample_model(&shape, 11);
     for (size_t i = 0; i < world->action_dim; i++) {
         model->action_low[i] = 0.05f * world->action_low;
         model->action_high[i] = 0.05f * world->action_high;
     }
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
-        struct head *head = &model->heads[kind];
-        if (!head->present)
-            continue;
-        fill(&head->basis, &stream, 1.5);
-        for (size_t i = 0; i < head->features; i++)
-            head->precision[i * head->features + i] = 1;
-        for (size_t i = 0; i < head->targets; i++)
-            head->scale[i * head->targets + i] = 0.5;
-        head->degrees = (double)head->targets + 2;
-    }
-    fill(&model->policy, &stream, 1.5);
+    char why[200] = "";
     ck_assert_msg(model_finish(model, why, sizeof why) == 0, "%s", why);
     return model;
 }
