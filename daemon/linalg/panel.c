@@ -34,7 +34,8 @@ SIMD_INLINE void load_tile(tile a, const struct block *block, size_t row, const 
     SIMD_UNROLL
     for (int j = 0; j < BLOCK; j++) {
         // Columns past the last one are computed along and dropped.
-        const double *column = block->panel + (block->first + ((size_t)j < block->count ? j : 0)) * block->stride;
+        size_t c = block->first + ((size_t)j < block->count ? j : 0);
+        const double *column = block->panel + c * block->stride;
         SIMD_UNROLL
         for (int v = 0; v < vectors; v++)
             a[v][j] = f64_load(column + row + v * F64_LANES);

@@ -17,7 +17,8 @@
 // loop over an array of vectors lets the array live in registers. Sanitizers check every element of it
 // instead; unrolled, that would compile for minutes and find nothing more.
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(undefined_behavior_sanitizer)
 #define SIMD_CHECKED
 #endif
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

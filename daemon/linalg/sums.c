@@ -95,7 +95,8 @@ void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, con
         size_t i = c * P - c * (c + 1) / 2, r = c;
         double *column = panel + c * stride;
         for (; r + F64_LANES <= rows; r += F64_LANES)
-            f64_store(column + r, with_prior(f64_load(prior + i + r), i64_load(low + i + r), i64_load(high + i + r)));
+            f64_store(column + r, with_prior(f64_load(prior + i + r), i64_load(low + i + r),
+                                             i64_load(high + i + r)));
         if (r < rows) {
             size_t left = rows - r;
             f64v sum = with_prior(f64_load_first(prior + i + r, left), i64_load_first(low + i + r, left),

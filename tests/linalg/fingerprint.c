@@ -27,7 +27,7 @@ static void hash_doubles(uint64_t *hash, const double *x, size_t count)
 
 static void *aligned(size_t size)
 {
-    void *memory = aligned_alloc(KERNEL_ALIGNMENT, (size + KERNEL_ALIGNMENT - 1) / KERNEL_ALIGNMENT * KERNEL_ALIGNMENT);
+    void *memory = aligned_alloc(KERNEL_ALIGNMENT, (size / KERNEL_ALIGNMENT + 1) * KERNEL_ALIGNMENT);
     assert(memory);
     memset(memory, 0, size);
     return memory;
