@@ -163,7 +163,8 @@ enum { PAIR = 2 * F64_LANES, GROUP = 4 };
 
 // The next `group` rows of L^-1, complete but for each other and their pivots: finishes them, adds their squares, and
 // takes them from the rows below. Always inlined with a constant group, so that v lives in registers.
-SIMD_INLINE void finish_rows(double *rows, size_t group, size_t below, const double *column, size_t stride, f64v sum[2])
+SIMD_INLINE void finish_rows(double *rows, size_t group, size_t below, const double *column, size_t stride,
+                             f64v sum[2])
 {
     f64v v[GROUP][2];
     SIMD_UNROLL

@@ -50,7 +50,8 @@ size_t posterior_size(const struct prior *prior, size_t rows_limit)
 void posterior_init(struct posterior *posterior, const struct prior *prior, size_t rows_limit, void *memory)
 {
     assert((uintptr_t)memory % KERNEL_ALIGNMENT == 0);
-    *posterior = (struct posterior){.D = prior->D, .d = prior->d, .rows_limit = rows_limit, .kernels = kernels_best()};
+    *posterior = (struct posterior){
+        .D = prior->D, .d = prior->d, .rows_limit = rows_limit, .kernels = kernels_best()};
     memset(memory, 0, lay_out(posterior, memory) * sizeof(double));
 }
 
@@ -88,30 +89,26 @@ static void write_mean(struct posterior *p)
         memcpy(p->mean + i * p->d, p->scratch + i * stride, p->d * sizeof *p->mean);
 }
 
-// row_mean and row_variance; a row that stands in the panel with its targets needs no mean.
-static void write_rows(struct posterior *p, size_t first, const struct interest *interest)
+// row_mean of the first `count` rows; row_variance stands already.
+static void write_row_means(struct posterior *p, size_t first, size_t count)
 {
-    const struct lanes *lanes = lanes_for(p->kernels);
-    size_t count = interest->count;
     double *v = p->scratch;
     for (size_t i = 0; i < count; i++) {
-        if (i + 1 == count && interest->targets)
-            break;
         for (size_t k = 0; k < p->D; k++)
             v[k] = p->panel[k * p->stride + first + i];
-        lanes->combine(p->row_mean + i * p->d, p->panel, p->stride, p->D, p->D, p->d, v);
+        lanes_for(p->kernels)->combine(p->row_mean + i * p->d, p->panel, p->stride, p->D, p->D, p->d, v);
     }
-    lanes->squares(p->row_variance, p->panel, p->stride, p->D, first, count);
     memset(p->row_mean_low, 0, count * p->d * sizeof *p->row_mean_low);
-    memset(p->row_variance_low, 0, count * sizeof *p->row_variance_low);
 }
 
 // prior + S for one entry (r, r), the same bits as in the panel.
-static double diagonal_entry(const struct posterior *p, const struct prior *prior, const struct belief *belief, size_t r)
+static double diagonal_entry(const struct posterior *p, const struct prior *prior, const struct belief *belief,
+                             size_t r)
 {
     size_t P = p->D + p->d, entry = r * P - r * (r - 1) / 2;
     double value[KERNEL_LANES];
-    p->kernels->sum_to_panel(value, KERNEL_LANES, prior->packed + entry, belief->low + entry, belief->high + entry, 1, 1, 1);
+    p->kernels->sum_to_panel(value, KERNEL_LANES, prior->packed + entry, belief->low + entry, belief->high + entry,
+                             1, 1, 1);
     return value[0];
 }
 
@@ -207,9 +204,13 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
             write_mean(p);
         if (variance)
             lanes->inverse_squares(p->variance, p->panel, p->stride, D, p->scratch);
-        write_rows(p, *first, interest);
+        lanes->squares(p->row_variance, p->panel, p->stride, D, *first, interest->count);
+        memset(p->row_variance_low, 0, interest->count * sizeof *p->row_variance_low);
         for (size_t i = 0; i < interest->count; i++)
             refinement.rows |= row_wants_refinement(p->row_variance[i]);
+        // A row that keeps its targets in the panel needs no mean, unless the panel's factor is given up.
+        int whitened = interest->targets && !refinement.rows && !refinement.scale;
+        write_row_means(p, *first, interest->count - (size_t)whitened);
     }
     p->refined = refinement.solution || refinement.rows || refinement.scale;
     if (p->refined)

@@ -72,7 +72,8 @@ struct predictive posterior_assess(const struct posterior *p, const double *phi,
 // With h = phi' Xi_n^-1 phi under the posterior that holds the transition (Sherman-Morrison backwards):
 //
 //     s = 1 / (1 - h),   e_old = s e_new,   Omega_n = Omega_old + e_old e_old' / s
-//     q_new = e_old' Omega_n^-1 e_old / s = s e_new' Omega_n^-1 e_new = q / (1 + q),   |Omega_old| = |Omega_n| (1 - q_new)
+//     q_new = e_old' Omega_n^-1 e_old / s = s e_new' Omega_n^-1 e_new = q / (1 + q)
+//     |Omega_old| = |Omega_n| (1 - q_new)
 static struct predictive judge_absorbed(const struct posterior *p, size_t row, double distance)
 {
     // 1 - h and 1 - q_new are positive; where rounding left nothing of them, one unit is nearest.

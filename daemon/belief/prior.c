@@ -29,7 +29,8 @@ static double *new_doubles(size_t count)
     return x;
 }
 
-// ln |A| of a symmetric matrix (n, n), from its lower triangle; room (n kernel_padded(n)). -EDOM: not positive definite.
+// ln |A| of a symmetric matrix (n, n), from its lower triangle; room (n kernel_padded(n)).
+// -EDOM: not positive definite.
 static int log_determinant(double *result, const double *A, size_t n, double *room)
 {
     size_t stride = kernel_padded(n);

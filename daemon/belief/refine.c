@@ -165,12 +165,13 @@ static void write_scale(struct posterior *p, const struct system *s)
 {
     const struct lanes *lanes = lanes_for(p->kernels);
     size_t D = s->D, d = s->d, ld = s->ld;
-    lanes->residual(s->corner, s->corner_low, s->corner, s->corner_low, s->A + D * D, s->A_low + D * D, D, s->X, ld, d,
-                    D, d);
+    lanes->residual(s->corner, s->corner_low, s->corner, s->corner_low, s->A + D * D, s->A_low + D * D, D, s->X, ld,
+                    d, D, d);
     for (size_t r = 0; r < d; r++) {
         lanes->cross(s->sums, s->X, s->dX, s->R, ld, D, r, d);
         for (size_t c = 0; c <= r; c++)
-            p->refined_corner[c * kernel_padded(d) + r] = s->corner[r * ld + c] + (s->corner_low[r * ld + c] - s->sums[c]);
+            p->refined_corner[c * kernel_padded(d) + r] =
+                s->corner[r * ld + c] + (s->corner_low[r * ld + c] - s->sums[c]);
     }
 }
 

@@ -70,7 +70,8 @@ int representation_write(float *out, const struct representation *r, struct post
     for (size_t i = 0; z && i < p->D + p->d; i++)
         transition[i] = z[i] * unit;
 
-    size_t probes = r->kind == REPRESENTATION_FUNCTION && r->parts & (REPRESENT_MEAN | REPRESENT_SD) ? r->probe_count : 0;
+    int at_probes = r->kind == REPRESENTATION_FUNCTION && r->parts & (REPRESENT_MEAN | REPRESENT_SD);
+    size_t probes = at_probes ? r->probe_count : 0;
     struct interest interest = {.rows = r->probes, .count = probes + !!z, .last = z ? transition : NULL,
                                 .targets = z ? transition + p->D : NULL};
     size_t first;
