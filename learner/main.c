@@ -132,15 +132,32 @@ static int load_oracle(struct model **oracle, const char *path, const struct wor
     return 0;
 }
 
+// The command that makes this model again: without what only says where things go and how fast.
+static void describe_command(char *command, size_t size, int argc, char **argv)
+{
+    static const char *const with_value[] = {"--out", "--log", "--checkpoint", "--checkpoint-seconds", "--threads",
+                                             "--oracle", "--stop-after"};
+    static const char *const alone[] = {"--json", "--quiet", "--resume"};
+    size_t used = (size_t)snprintf(command, size, "bel-learn");
+    for (int i = 1; i < argc && used < size; i++) {
+        int skip = 0;
+        for (size_t k = 0; k < sizeof with_value / sizeof *with_value; k++)
+            skip |= 2 * !strcmp(argv[i], with_value[k]);
+        for (size_t k = 0; k < sizeof alone / sizeof *alone; k++)
+            skip |= !strcmp(argv[i], alone[k]);
+        if (!skip)
+            used += (size_t)snprintf(command + used, size - used, " %s", argv[i]);
+        i += skip == 2;
+    }
+}
+
 // What made the model, and how good it is.
 static char *provenance(const struct train *train, int argc, char **argv, double seconds, double cpu_seconds,
                         const struct evaluations *all)
 {
     cJSON *json = cJSON_CreateObject();
-    char command[2000] = "bel-learn";
-    size_t used = strlen(command);
-    for (int i = 1; i < argc && used < sizeof command; i++)
-        used += (size_t)snprintf(command + used, sizeof command - used, " %s", argv[i]);
+    char command[2000];
+    describe_command(command, sizeof command, argc, argv);
     cJSON_AddStringToObject(json, "command", command);
     cJSON_AddStringToObject(json, "world", train->world->name);
     cJSON_AddStringToObject(json, "model", learn_kind_name(train->options.kind));

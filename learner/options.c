@@ -29,6 +29,7 @@ static const struct option_row rows[] = {
     {"trace", 'f', AT(trace), 0, 1, "lambda of the generalised advantages"},
     {"sd", 'f', AT(sd), 1e-6, 100, "of the first policy's actions"},
     {"sd-low", 'f', AT(sd_low), 1e-6, 100, "which it never falls below"},
+    {"memory", 'f', AT(memory), 0, 0.999, "correlation of one step's exploration with the next's"},
     {"divergence-limit", 'f', AT(divergence_limit), 0, 1e6, "nats after which an iteration's epochs end; 0: none"},
     {"divergence-target", 'f', AT(divergence_target), 0, 1e6, "nats of an iteration that the step size is steered to; 0: none"},
     {"rate-high", 'f', AT(rate_high), 0, 1, "that a steered step size never exceeds"},
@@ -75,7 +76,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .critic_sees_task = 1, .clamp_actions = 1,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .warmup = 50, .basis_norm_limit = 1,
-        .freeze = 0.25, .prior_noise = 0.01, .replay = 512,
+        .freeze = 0.35, .prior_noise = 0.01, .replay = 512,
     };
     if (!strncmp(world->name, "point", 5)) {
         options->frames = 1500000;

@@ -34,6 +34,7 @@ struct options {
     double clip, value_clip, entropy, norm_limit, epsilon;
     double discount, trace;      // of returns; of the advantages' tail
     double sd, sd_low;           // exploration: first, and never below
+    double memory;               // of exploration: correlation of one step's noise with the next's
     double divergence_limit;
     double divergence_target;    // nats of one iteration that the step size is steered to; 0: not steered
     double rate_high;            // and never above

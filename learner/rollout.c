@@ -12,6 +12,7 @@
 
 // A simulation that diverges is started again; one that always does is broken.
 enum { DIVERGED_LIMIT = 100 };
+enum { STRATUM = 8 };
 
 struct rollout_env {
     struct world_instance *instance;
@@ -21,6 +22,7 @@ struct rollout_env {
     double task[WORLD_TASK_LIMIT];
     float *observation;              // now   (obs)
     float *task_float;               // what an oracle is told   (task_dim)
+    double *explored;                // the last step's noise    (act)
     size_t step, episode;            // within the meta-episode
     double returned[8];              // by episode, so far
     size_t finals;
@@ -76,7 +78,8 @@ static int env_init(struct rollout_env *env, const struct world *world, const st
     env->belief_memory = zeroes(agent_belief_size(model), 1);
     env->observation = zeroes(world->observation_dim, sizeof(float));
     env->task_float = zeroes(world->task_dim, sizeof(float));
-    if (!env->belief_memory || !env->observation || !env->task_float) {
+    env->explored = zeroes(world->action_dim, sizeof(double));
+    if (!env->belief_memory || !env->observation || !env->task_float || !env->explored) {
         snprintf(why, why_size, "no memory for the environments");
         return -ENOMEM;
     }
@@ -85,12 +88,12 @@ static int env_init(struct rollout_env *env, const struct world *world, const st
 }
 
 int rollout_init(struct rollout *r, const struct world *world, const struct model *model, size_t N,
-                 int clamp_actions, unsigned threads, char *why, size_t why_size)
+                 int clamp_actions, double memory, unsigned threads, char *why, size_t why_size)
 {
     size_t T = world->horizon * world->episodes, rows = N * T;
     *r = (struct rollout){
         .world = world, .N = N, .T = T, .episodes = world->episodes, .input_dim = model->input_dim,
-        .clamp_actions = clamp_actions, .finals = world->episodes + 1, .threads = threads,
+        .clamp_actions = clamp_actions, .memory = memory, .finals = world->episodes + 1, .threads = threads,
         .observation = zeroes(rows * world->observation_dim, sizeof(float)),
         .next_observation = zeroes(rows * world->observation_dim, sizeof(float)),
         .action = zeroes(rows * world->action_dim, sizeof(float)),
@@ -105,11 +108,12 @@ int rollout_init(struct rollout *r, const struct world *world, const struct mode
         .returns = zeroes(N, sizeof(struct rollout_returns)),
         .envs = zeroes(N, sizeof(struct rollout_env)),
         .workers = zeroes(threads, sizeof(struct rollout_worker)),
+        .drawn = zeroes(N * STRATUM * WORLD_TASK_LIMIT, sizeof(double)),
     };
     r->final_input = zeroes(N * r->finals * model->input_dim, sizeof(float));
     int error = r->observation && r->next_observation && r->action && r->met && r->reward && r->input && r->task
                 && r->log_density && r->end && r->begins && r->final_of && r->returns && r->envs && r->workers
-                && r->final_input ? 0 : -ENOMEM;
+                && r->drawn && r->final_input ? 0 : -ENOMEM;
     if (error)
         snprintf(why, why_size, "no memory for %zu steps of experience", rows);
     for (size_t e = 0; e < N && !error; e++)
@@ -130,6 +134,7 @@ void rollout_release(struct rollout *r)
         free(r->envs[e].belief_memory);
         free(r->envs[e].observation);
         free(r->envs[e].task_float);
+        free(r->envs[e].explored);
     }
     for (unsigned t = 0; r->workers && t < r->threads; t++) {
         agent_scratch_free(r->workers[t].scratch);
@@ -140,7 +145,7 @@ void rollout_release(struct rollout *r)
     }
     void *const arrays[] = {r->observation, r->next_observation, r->action, r->met, r->reward, r->input, r->task,
                             r->log_density, r->end, r->begins, r->final_of, r->returns, r->envs, r->workers,
-                            r->final_input};
+                            r->final_input, r->drawn};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     *r = (struct rollout){0};
@@ -150,11 +155,13 @@ static void begin_episode(struct rollout *r, struct rollout_env *env)
 {
     r->world->reset(env->instance, env->task, &env->starts, env->observation);
     env->step = 0;
+    for (size_t i = 0; i < r->world->action_dim; i++)
+        env->explored[i] = random_normal(&env->noise);
 }
 
+// On the task that env->task holds.
 static void begin_meta(struct rollout *r, struct rollout_env *env)
 {
-    r->world->sample_task(&env->tasks, env->task);
     for (size_t i = 0; i < r->world->task_dim; i++)
         env->task_float[i] = (float)env->task[i];
     agent_belief_reset(&env->belief);
@@ -198,8 +205,10 @@ static void draw_action(const struct rollout *r, const struct model *model, stru
     size_t A = r->world->action_dim;
     float *action = r->action + row * A, *met = r->met + row * A;
     for (size_t i = 0; i < A; i++) {
-        float noise = (float)random_normal(&env->noise);
-        action[i] = mean[i] + (float)exp((double)model->action_log_sd[i]) * noise;
+        // e_t = memory e_t-1 + sqrt(1 - memory^2) n_t is as wide as n_t, but pushes in one direction for longer.
+        double *e = &env->explored[i];
+        *e = r->memory * *e + sqrt(1 - r->memory * r->memory) * random_normal(&env->noise);
+        action[i] = mean[i] + (float)(exp((double)model->action_log_sd[i]) * *e);
         met[i] = action[i];
         if (r->clamp_actions) {
             met[i] = met[i] < model->action_low[i] ? model->action_low[i] : met[i];
@@ -247,6 +256,7 @@ static int move_on(const struct rollout_job *job, struct rollout_worker *worker,
     r->returns[e].metas++;
     for (size_t i = 0; i < r->episodes && i < 8; i++)
         r->returns[e].sum[i] += env->returned[i];
+    r->world->sample_task(&env->tasks, env->task);
     begin_meta(r, env);
     if (t + 1 < r->T)
         r->begins[row + 1] = 1;
@@ -334,6 +344,26 @@ static void roll_part(void *context, size_t part, unsigned thread)
         worker->error = step_all(job, worker, first, last - first, t);
 }
 
+static int compare_tasks(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// The first tasks of an iteration are spread over the family: STRATUM times as many are drawn, put in order of their
+// first number, and each environment takes one of its stretch. Each draw is as likely to be taken as any other, so a
+// task has the family's distribution; but no iteration is all of fast tasks, or all of slow ones.
+static void spread_tasks(struct rollout *r, uint64_t seed, uint64_t iteration)
+{
+    struct random_stream stream = random_stream(seed, RANDOM_TASK, (uint32_t)iteration, UINT32_MAX);
+    for (size_t i = 0; i < r->N * STRATUM; i++)
+        r->world->sample_task(&stream, r->drawn + i * WORLD_TASK_LIMIT);
+    qsort(r->drawn, r->N * STRATUM, WORLD_TASK_LIMIT * sizeof *r->drawn, compare_tasks);
+    for (size_t e = 0; e < r->N; e++)
+        memcpy(r->envs[e].task, r->drawn + (e * STRATUM + random_below(&stream, STRATUM)) * WORLD_TASK_LIMIT,
+               sizeof r->envs[e].task);
+}
+
 int rollout_run(struct rollout *r, const struct model *model, uint64_t seed, uint64_t iteration, struct pool *pool,
                 char *why, size_t why_size)
 {
@@ -341,6 +371,7 @@ int rollout_run(struct rollout *r, const struct model *model, uint64_t seed, uin
     parts = parts < least ? least : parts;
     parts = parts > r->N ? r->N : parts;
     struct rollout_job job = {r, model, seed, iteration, parts};
+    spread_tasks(r, seed, iteration);
     for (unsigned t = 0; t < r->threads; t++)
         r->workers[t].error = 0;
     pool_run(pool, roll_part, &job, parts);

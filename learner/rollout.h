@@ -29,6 +29,7 @@ struct rollout {
     const struct world *world;
     size_t N, T, episodes, input_dim;
     int clamp_actions;
+    double memory;           // of the exploring noise
     size_t finals;           // most rows of an environment that end by time
     // Of every step; rows are (environment, step).
     float *observation, *next_observation;  // (N, T, obs)
@@ -46,12 +47,13 @@ struct rollout {
     struct rollout_returns *returns;        // (N)
     struct rollout_env *envs;
     struct rollout_worker *workers;
+    double *drawn;                          // tasks, before some are taken (N * strata, WORLD_TASK_LIMIT)
     unsigned threads;
 };
 
 // model: finished, of the shape that will be used. 0 or a negative errno with a sentence.
 int rollout_init(struct rollout *rollout, const struct world *world, const struct model *model, size_t N,
-                 int clamp_actions, unsigned threads, char *why, size_t why_size);
+                 int clamp_actions, double memory, unsigned threads, char *why, size_t why_size);
 void rollout_release(struct rollout *rollout);
 
 // Collects. 0, or -EIO with a sentence: a world cannot be stepped at all, or a belief is damaged.

@@ -140,7 +140,7 @@ int train_new(struct train **result, const struct options *options, char *why, s
         error = train_export(train, why, why_size);
     if (error == 0)
         error = rollout_init(&train->rollout, world, train->model, options->envs, options->clamp_actions != 0,
-                             pool_threads(train->pool), why, why_size);
+                             options->memory, pool_threads(train->pool), why, why_size);
     if (error == 0 && options->kind == LEARN_GLIBRL && !(train->work = basis_work_new(train)))
         error = -ENOMEM;
     if (error) {
