@@ -1,5 +1,5 @@
-// The public calls; the contract is in bel.h. Each prepares a call (call.h), runs it, and settles what it means for its
-// sessions.
+// The public calls; the contract is in bel.h. Each prepares a call (call.h), runs it, and settles what it means
+// for its sessions.
 #include "call.h"
 
 #include <stdio.h>
@@ -14,7 +14,8 @@ static const char default_client[] = "libbelief 0.1.0";
 
 static int ping(struct bel *bel, int once);
 
-int bel_connect(struct bel **out, const char *address, const struct bel_options *options, char *why, size_t why_size)
+int bel_connect(struct bel **out, const char *address, const struct bel_options *options, char *why,
+                size_t why_size)
 {
     *out = NULL;
     if (!why)
@@ -168,7 +169,8 @@ static int unexpected(struct bel *bel, const struct bel_session *session)
 static int session_usable(const struct bel_session *session)
 {
     if (session->state == SESSION_LOST)
-        return call_fail(session->bel, BEL_LOST, "%s: the daemon no longer has this session's belief; close it and open it anew",
+        return call_fail(session->bel, BEL_LOST,
+                         "%s: the daemon no longer has this session's belief; close it and open it anew",
                          session->id);
     if (session->state == SESSION_FENCED)
         return call_fail(session->bel, BEL_FENCED, "%s: somebody else has this session now", session->id);
@@ -246,7 +248,8 @@ int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **
     bel->why[0] = 0;
     size_t length = open->id ? strlen(open->id) : 0;
     if (length < 1 || length > WIRE_SESSION_LIMIT)
-        return call_fail(bel, BEL_INVALID, "a session's id has 1 to %d letters, not %zu (id)", WIRE_SESSION_LIMIT, length);
+        return call_fail(bel, BEL_INVALID, "a session's id has 1 to %d letters, not %zu (id)",
+                         WIRE_SESSION_LIMIT, length);
     for (const struct bel_session *s = bel->sessions; s; s = s->next)
         if (strcmp(s->id, open->id) == 0)
             return call_fail(bel, BEL_INVALID, "%s is open on this connection already (id)", s->id);
@@ -344,6 +347,8 @@ static int take_action(struct call *call, size_t i, const struct wire_envelope *
     if (action->seq != session->seq + 1)
         return call_fail(call->bel, BEL_PROTOCOL, "%s: an action for observation %llu instead of %llu", session->id,
                          (unsigned long long)action->seq, (unsigned long long)session->seq + 1);
+    if (wanted && action->status == WIRE_STATUS_OTHER_TASK && action->action.count == 0)
+        return call_fail(call->bel, BEL_OUT_OF_STEP, "%s: the task was reset since; begin with bel_act", session->id);
     if (wanted && action->action.count != dim)
         return call_fail(call->bel, BEL_PROTOCOL, "%s: an action of %zu numbers instead of %zu", session->id,
                          action->action.count, dim);
@@ -353,6 +358,7 @@ static int take_action(struct call *call, size_t i, const struct wire_envelope *
         session->has_action = 1;
     }
     session->count = action->count;
+    session->task = action->task;  // a reset whose answer did not come in time has happened all the same
     step->report = (struct bel_report){
         .status = (enum bel_status)action->status, .task = action->task, .seq = action->seq, .count = action->count,
         .reward_p = action->reward_p, .transition_p = action->transition_p,
@@ -378,16 +384,18 @@ static int check_step(const struct bel_step *step)
 {
     struct bel_session *session = step->session;
     if (!session->following)
-        return call_fail(session->bel, BEL_OUT_OF_STEP, "%s: there is no observation that a step could follow; begin with bel_act",
+        return call_fail(session->bel, BEL_OUT_OF_STEP,
+                         "%s: there is no observation that a step could follow; begin with bel_act",
                          session->id);
     if (!step->executed && !session->has_action)
-        return call_fail(session->bel, BEL_INVALID, "%s: no action was returned yet, so the executed one must be told (executed)",
+        return call_fail(session->bel, BEL_INVALID,
+                         "%s: no action was returned yet, so the executed one must be told (executed)",
                          session->id);
     if (session->kept_count < BEL_UNANSWERED_LIMIT)
         return CALL_PENDING;
     session->following = 0;
-    return call_fail(session->bel, BEL_LIMIT, "%s: %d steps wait for an answer already; begin again with bel_act", session->id,
-                     BEL_UNANSWERED_LIMIT);
+    return call_fail(session->bel, BEL_LIMIT, "%s: %d steps wait for an answer already; begin again with bel_act",
+                     session->id, BEL_UNANSWERED_LIMIT);
 }
 
 // The step has no answer: it is kept until a later call delivers it.
@@ -492,18 +500,18 @@ int bel_act(struct bel_session *session, const float *observation, float *action
     return run_step((struct bel_step){.session = session, .observation = observation, .action = action}, report, 1);
 }
 
-int bel_step(struct bel_session *session, const float *done, float reward, const float *observation, float *next_action,
-             struct bel_report *report)
+int bel_step(struct bel_session *session, const float *done, float reward, const float *observation,
+             float *next_action, struct bel_report *report)
 {
-    return run_step((struct bel_step){.session = session, .observation = observation, .executed = done, .reward = reward,
-                                      .action = next_action}, report, 0);
+    return run_step((struct bel_step){.session = session, .observation = observation, .executed = done,
+                                      .reward = reward, .action = next_action}, report, 0);
 }
 
 int bel_step_last(struct bel_session *session, const float *done, float reward, const float *observation,
                   struct bel_report *report)
 {
-    return run_step((struct bel_step){.session = session, .observation = observation, .executed = done, .reward = reward,
-                                      .last = 1}, report, 0);
+    return run_step((struct bel_step){.session = session, .observation = observation, .executed = done,
+                                      .reward = reward, .last = 1}, report, 0);
 }
 
 // ---- Belief ---------------------------------------------------------------------------------------------------
@@ -532,8 +540,8 @@ static int take_observed(struct single *single, const struct call *call, const s
     return 0;
 }
 
-int bel_observe(struct bel_session *session, uint32_t writer, const struct bel_transition *transitions, size_t count,
-                enum bel_status *status, struct bel_report *report)
+int bel_observe(struct bel_session *session, uint32_t writer, const struct bel_transition *transitions,
+                size_t count, enum bel_status *status, struct bel_report *report)
 {
     struct wire_transition *list = malloc((count + 1) * sizeof *list);
     if (!list) {
@@ -552,7 +560,8 @@ int bel_observe(struct bel_session *session, uint32_t writer, const struct bel_t
     struct single single = {
         .session = session, .take = take_observed, .out = &out,
         .request = {.kind = WIRE_OBSERVE,
-                    .observe = {.writer = writer, .task = session->task, .transitions = list, .transition_count = count}},
+                    .observe = {.writer = writer, .task = session->task, .transitions = list,
+                                .transition_count = count}},
     };
     int result = run_single(session->bel, &single, 0);
     free(list);
@@ -627,12 +636,15 @@ static int take_belief(struct single *single, const struct call *call, const str
         int h = strcmp(head->name, names[BEL_REWARD]) == 0 ? BEL_REWARD : BEL_TRANSITION;
         if (strcmp(head->name, names[h]) != 0)
             continue;  // of a later version
-        int result = head->features == features[h] && head->targets == targets[h] ? take_head(&out->heads[h], head) : BEL_PROTOCOL;
+        int fits = head->features == features[h] && head->targets == targets[h];
+        int result = fits ? take_head(&out->heads[h], head) : BEL_PROTOCOL;
         if (result == BEL_LIMIT)
-            return call_fail(call->bel, result, "%s: the sums of the %s head are %zu bytes, there is room for %zu (sums_room)",
+            return call_fail(call->bel, result,
+                             "%s: the sums of the %s head are %zu bytes, there is room for %zu (sums_room)",
                              single->session->id, names[h], out->heads[h].sums_size, out->heads[h].sums_room);
         if (result)
-            return call_fail(call->bel, result, "%s: the %s head has not its model's dimensions", single->session->id, names[h]);
+            return call_fail(call->bel, result, "%s: the %s head has not its model's dimensions",
+                             single->session->id, names[h]);
     }
     if (copy_doubles(out->estimate_mean, belief->estimate_mean, model->task_dim) ||
         copy_doubles(out->estimate_sd, belief->estimate_sd, model->task_dim))
@@ -652,6 +664,7 @@ int bel_get_belief(struct bel_session *session, struct bel_belief *belief)
         wanted.weights |= belief->heads[h].mean || belief->heads[h].variance || belief->heads[h].noise;
     }
     struct single single = {
-        .session = session, .request = {.kind = WIRE_GET_BELIEF, .get_belief = wanted}, .take = take_belief, .out = belief};
+        .session = session, .take = take_belief, .out = belief,
+        .request = {.kind = WIRE_GET_BELIEF, .get_belief = wanted}};
     return run_single(session->bel, &single, 0);
 }

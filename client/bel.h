@@ -158,7 +158,8 @@ struct bel_report {
     uint64_t seq;             // number of the observation that this answers
     uint64_t count;           // transitions in the belief
     uint8_t digest[16];       // of the belief; equal beliefs, equal digests
-    double reward_p;          // probability of a reward at least as surprising, under the belief before; 1: not judged
+    double reward_p;          // probability, under the belief before, of a reward at least as surprising; 1: not
+                              // judged, as after the last step of an episode
     double transition_p;      // the same for the observation
     uint32_t queue_us;        // in the daemon, from read to the start of its batch (microseconds)
     uint32_t compute_us;      // computing the batch it was in
@@ -174,10 +175,10 @@ BEL_EXPORT int bel_act(struct bel_session *session, const float *observation, fl
 // executed (action_dim) NULL means the last action that this session returned. next_action (action_dim) is written
 // on success only. report may be NULL. One round trip; cost of the client's part about a microsecond.
 //
-// BEL_TIMEOUT, BEL_DISCONNECTED: no action, but the transition is kept (up to BEL_UNANSWERED_LIMIT) and reaches the
-// belief with a later call. Do what your robot does without advice, and go on with bel_step; tell `executed` then.
-// BEL_OUT_OF_STEP: no observation to follow; begin with bel_act. BEL_INVALID: nothing happened. BEL_LOST, BEL_FENCED,
-// BEL_LIMIT.
+// BEL_TIMEOUT, BEL_DISCONNECTED: no action, but the transition is kept (up to BEL_UNANSWERED_LIMIT) and reaches
+// the belief with a later call. Do what your robot does without advice, and go on with bel_step; tell
+// `executed` then. BEL_OUT_OF_STEP: no observation to follow; begin with bel_act. BEL_INVALID: nothing
+// happened. BEL_LOST, BEL_FENCED, BEL_LIMIT.
 BEL_EXPORT int bel_step(struct bel_session *session, const float *executed, float reward, const float *observation,
                         float *next_action, struct bel_report *report);
 
@@ -249,8 +250,8 @@ struct bel_belief {
     struct bel_head_belief heads[BEL_HEADS];
 };
 
-// One round trip; an estimate costs the daemon some hundred microseconds. BEL_UNSUPPORTED: an estimate of a model without
-// landmarks.
+// One round trip; an estimate costs the daemon some hundred microseconds. BEL_UNSUPPORTED: an estimate of a
+// model without landmarks.
 BEL_EXPORT int bel_get_belief(struct bel_session *session, struct bel_belief *belief);
 
 #ifdef __cplusplus

@@ -61,7 +61,8 @@ static int put(struct bel *bel, const struct wire_envelope *request)
         if (size == -ENOMEM)
             return call_fail(bel, BEL_NO_MEMORY, "no memory for a request");
         if (size < 0 || (size_t)size > FRAME_HEADER_SIZE + (size_t)bel->max_frame_bytes)
-            return call_fail(bel, BEL_LIMIT, "the request is larger than the daemon's limit of %u bytes", bel->max_frame_bytes);
+            return call_fail(bel, BEL_LIMIT, "the request is larger than the daemon's limit of %u bytes",
+                             bel->max_frame_bytes);
         if ((size_t)size > out->capacity - out->end) {
             want = (size_t)size;
             continue;
@@ -221,8 +222,8 @@ static int put_some(struct call *call, const struct round *round, uint64_t first
     return 0;
 }
 
-// Asks all entries that want it and waits for their replies. 0: all were answered; BROKEN; or the result of all that
-// still want.
+// Asks all entries that want it and waits for their replies. 0: all were answered; BROKEN; or the result of all
+// that still want.
 static int run_round(struct call *call, const struct round *round)
 {
     struct bel *bel = call->bel;
@@ -305,8 +306,8 @@ static int take_welcome(struct call *call, size_t i, const struct wire_envelope 
     if (reply->kind != WIRE_WELCOME || welcome->max_in_flight == 0 || welcome->max_frame_bytes == 0)
         return call_fail(bel, BEL_PROTOCOL, "%s does not greet as beliefd does", bel->address);
     if (welcome->protocol != WIRE_PROTOCOL)
-        return call_fail(bel, BEL_PROTOCOL, "%s speaks version %u of the protocol, this library version %d", bel->address,
-                         welcome->protocol, WIRE_PROTOCOL);
+        return call_fail(bel, BEL_PROTOCOL, "%s speaks version %u of the protocol, this library version %d",
+                         bel->address, welcome->protocol, WIRE_PROTOCOL);
     release_models(bel);
     bel->models = calloc(welcome->model_count + 1, sizeof *bel->models);
     if (!bel->models)
@@ -314,7 +315,8 @@ static int take_welcome(struct call *call, size_t i, const struct wire_envelope 
     for (; bel->model_count < welcome->model_count; bel->model_count++) {
         int error = call_model_copy(&bel->models[bel->model_count], &welcome->models[bel->model_count]);
         if (error)
-            return call_fail(bel, error == -ENOMEM ? BEL_NO_MEMORY : BEL_PROTOCOL, "%s describes a model that cannot be",
+            return call_fail(bel, error == -ENOMEM ? BEL_NO_MEMORY : BEL_PROTOCOL,
+                             "%s describes a model that cannot be",
                              bel->address);
     }
     snprintf(bel->server, sizeof bel->server, "%s", welcome->server);
@@ -454,7 +456,8 @@ int call_run(struct call *call, int once)
         if (call->rounds++ == 0)
             continue;  // a new link is tried at once; from then on each attempt waits longer
         if (!apart && call->rounds > ROUNDS_LIMIT) {
-            result = call_fail(bel, BEL_INTERNAL, "%s forgets sessions as soon as it has opened them", bel->address);
+            result = call_fail(bel, BEL_INTERNAL, "%s forgets sessions as soon as it has opened them",
+                               bel->address);
             break;
         }
         int64_t left = call->deadline - link_now();

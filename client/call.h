@@ -1,9 +1,10 @@
 #pragma once
 // A call: requests that leave together, and their replies, over a link that may break meanwhile.
 //
-// Request ids grow for ever. A reply is taken only if it carries an id of the round that is being waited for; every
-// other id that was given out belongs to a request whose caller has gone, and its reply is thrown away. A round that
-// loses its link is asked again on the next link, with new ids, after its sessions have been opened again.
+// Request ids grow for ever. A reply is taken only if it carries an id of the round that is being waited for;
+// every other id that was given out belongs to a request whose caller has gone, and its reply is thrown away. A
+// round that loses its link is asked again on the next link, with new ids, after its sessions have been opened
+// again.
 
 #include "bel.h"
 #include "link.h"
@@ -102,8 +103,8 @@ int call_fail(struct bel *bel, int result, const char *format, ...) __attribute_
 int call_model_copy(struct call_model *to, const struct wire_model *from);
 void call_model_release(struct call_model *model);
 
-// What an Opened says about a session, the first time and after every reconnect. Returns the result; in_flight: a step
-// after observation seq may have been sent already.
+// What an Opened says about a session, the first time and after every reconnect. Returns the result; in_flight:
+// a step after observation seq may have been sent already.
 int session_opened(struct bel_session *session, const struct wire_opened *opened, int in_flight);
 
 // The daemon does not know the session's handle (any more).

@@ -21,8 +21,8 @@ int64_t link_now(void);
 int link_init(struct link *link);  // -ENOMEM
 void link_release(struct link *link);
 
-// Connects to "unix:PATH" or "tcp:HOST:PORT". -EINVAL: not an address; -ETIMEDOUT: not yet, dial again to go on waiting;
-// else the system's reason. All with a sentence.
+// Connects to "unix:PATH" or "tcp:HOST:PORT". -EINVAL: not an address; -ETIMEDOUT: not yet, dial again to go on
+// waiting; else the system's reason. All with a sentence.
 int link_dial(struct link *link, const char *address, int64_t deadline, char *why, size_t why_size);
 void link_hang_up(struct link *link);  // drops what is in the buffers, too
 

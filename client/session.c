@@ -29,8 +29,8 @@ static int lost(struct bel_session *session, uint64_t has)
 {
     session->state = SESSION_LOST;
     return call_fail(session->bel, BEL_LOST,
-                     "%s: the daemon no longer has this session's belief: it counts %llu transitions instead of %llu; "
-                     "close it and open it anew to begin from the prior",
+                     "%s: the daemon no longer has this session's belief: it counts %llu transitions instead of "
+                     "%llu; close it and open it anew to begin from the prior",
                      session->id, (unsigned long long)has, (unsigned long long)session->count);
 }
 
@@ -40,7 +40,8 @@ static int learn_model(struct bel_session *session, const struct wire_model *tol
     struct wire_model model = *told;
     const struct bel *bel = session->bel;
     for (size_t i = 0; !*model.provenance && i < bel->model_count; i++)
-        if (strcmp(bel->models[i].model.digest, model.digest) == 0 && strcmp(bel->models[i].model.name, model.name) == 0)
+        if (strcmp(bel->models[i].model.digest, model.digest) == 0 &&
+            strcmp(bel->models[i].model.name, model.name) == 0)
             model.provenance = bel->models[i].model.provenance;
     return call_model_copy(&session->model, &model);
 }
@@ -51,7 +52,8 @@ int session_opened(struct bel_session *session, const struct wire_opened *opened
     if (!session->known) {
         int error = learn_model(session, opened->model);
         if (error)
-            return call_fail(bel, error == -ENOMEM ? BEL_NO_MEMORY : BEL_PROTOCOL, "%s: the daemon's model cannot be",
+            return call_fail(bel, error == -ENOMEM ? BEL_NO_MEMORY : BEL_PROTOCOL,
+                             "%s: the daemon's model cannot be",
                              session->id);
         session->known = 1;
         session->resumed = opened->resumed;
@@ -60,8 +62,10 @@ int session_opened(struct bel_session *session, const struct wire_opened *opened
         session->count = opened->count;
     } else {
         const struct bel_model *model = &session->model.model;
-        if (opened->model->observation_dim != model->observation_dim || opened->model->action_dim != model->action_dim)
-            return call_fail(bel, BEL_PROTOCOL, "%s: the daemon's model %s has other dimensions now", session->id, model->name);
+        if (opened->model->observation_dim != model->observation_dim ||
+            opened->model->action_dim != model->action_dim)
+            return call_fail(bel, BEL_PROTOCOL, "%s: the daemon's model %s has other dimensions now",
+                             session->id, model->name);
         if (opened->seq > session->seq + (in_flight != 0)) {
             session->state = SESSION_FENCED;
             return call_fail(bel, BEL_FENCED, "%s: somebody else has continued this session", session->id);
@@ -121,7 +125,8 @@ int call_model_copy(struct call_model *to, const struct wire_model *from)
         .name = place_text(&letters, from->name), .world = place_text(&letters, from->world),
         .digest = place_text(&letters, from->digest), .provenance = place_text(&letters, from->provenance),
         .observation_dim = from->observation_dim, .action_dim = from->action_dim, .task_dim = from->task_dim,
-        .action_low = place_floats(&floats, from->action_low), .action_high = place_floats(&floats, from->action_high),
+        .action_low = place_floats(&floats, from->action_low),
+        .action_high = place_floats(&floats, from->action_high),
         .action_log_sd = place_floats(&floats, from->action_log_sd),
         .transition_features = from->transition_features, .reward_features = from->reward_features,
     };

@@ -43,7 +43,8 @@ static struct wire_envelope reply_to(const struct wire_envelope *request)
     static const struct wire_model model = {.name = "echo"};
     if (request->kind == WIRE_OPEN)
         return (struct wire_envelope){
-            .request_id = request->request_id, .kind = WIRE_OPENED, .opened = {.handle = 1, .task = 1, .model = &model}};
+            .request_id = request->request_id, .kind = WIRE_OPENED,
+            .opened = {.handle = 1, .task = 1, .model = &model}};
     return (struct wire_envelope){
         .request_id = request->request_id, .kind = WIRE_ACTION,
         .action = {.seq = request->step.seq, .action = {action, SHAPE_ACTION}, .status = WIRE_STATUS_ABSORBED,
@@ -86,8 +87,9 @@ static void on_connection(uv_stream_t *server, int status)
     }
     uv_pipe_init(server->loop, &guest->pipe, 0);
     guest->pipe.data = guest;
-    if (uv_accept(server, (uv_stream_t *)&guest->pipe) || uv_read_start((uv_stream_t *)&guest->pipe, on_alloc, on_read))
-        uv_close((uv_handle_t *)&guest->pipe, on_closed);
+    uv_stream_t *stream = (uv_stream_t *)&guest->pipe;
+    if (uv_accept(server, stream) || uv_read_start(stream, on_alloc, on_read))
+        uv_close((uv_handle_t *)stream, on_closed);
 }
 
 int bench_echo_server(int argc, char **argv)

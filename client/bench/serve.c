@@ -32,7 +32,8 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS = 64, FRAME = 4096, OBSERVATIONS = 256, TURN = 200, WARM_UP = 2000, SAMPLES_LIMIT = 1 << 21, READY_FD = 3,
+    CLIENTS = 64, FRAME = 4096, OBSERVATIONS = 256, TURN = 200, WARM_UP = 2000, SAMPLES_LIMIT = 1 << 21,
+    READY_FD = 3,
 };
 static const double SLICE = 0.1;  // seconds of one turn with 64 clients
 
@@ -154,7 +155,8 @@ static void start(struct server *server, int cpu, char **argv)
         _exit(127);
     }
     close(ready[1]);
-    if (server->pid < 0 || read(ready[0], word, sizeof word) < 6 || clock_getcpuclockid(server->pid, &server->clock)) {
+    if (server->pid < 0 || read(ready[0], word, sizeof word) < 6 ||
+        clock_getcpuclockid(server->pid, &server->clock)) {
         show_log();
         die("%s does not start", argv[0]);
     }
@@ -387,9 +389,10 @@ static void report(const struct options *options, const struct server *echo, con
     printf("            p99      %8.2f  %8.2f  %8.2f\n", quantile(echo, 0.99), quantile(step, 0.99),
            quantile(step, 0.99) / quantile(echo, 0.99));
     printf("            p99.9    %8.2f  %8.2f  %8.2f   %zu and %zu round trips\n", quantile(echo, 0.999),
-           quantile(step, 0.999), quantile(step, 0.999) / quantile(echo, 0.999), echo->sample_count, step->sample_count);
-    printf("%d clients  CPU      %8.2f  %8.2f  %8.2f   us of the server for a request, %llu and %llu requests\n", CLIENTS,
-           echo_cpu, step_cpu, step_cpu / echo_cpu, (unsigned long long)echo->requests,
+           quantile(step, 0.999), quantile(step, 0.999) / quantile(echo, 0.999), echo->sample_count,
+           step->sample_count);
+    printf("%d clients  CPU      %8.2f  %8.2f  %8.2f   us of the server for a request, %llu and %llu requests\n",
+           CLIENTS, echo_cpu, step_cpu, step_cpu / echo_cpu, (unsigned long long)echo->requests,
            (unsigned long long)step->requests);
     if (options->json)
         printf("{\"shape\":\"%c\",\"echo_p50_us\":%.3f,\"step_p50_us\":%.3f,\"p50_ratio\":%.4f,\"step_p99_us\":%.3f,"
@@ -462,7 +465,9 @@ static int read_options(struct options *options, int argc, char **argv)
         case 'd': options->daemon = optarg; break;
         case 'j': options->json = 1; break;
         case 'h': fputs(usage, stdout); return 0;
-        default: fprintf(stderr, "bel-bench: %s: unknown, or without its value (see --help)\n", argv[optind - 1]); return 2;
+        default:
+            fprintf(stderr, "bel-bench: %s: unknown, or without its value (see --help)\n", argv[optind - 1]);
+            return 2;
         }
     }
     if (optind < argc || !strchr("sml", options->shape)) {

@@ -1,7 +1,7 @@
 #pragma once
-// The three sizes of robots that figures are given for, as models with random weights: what they compute is nonsense, what
-// it costs is not. Features of both heads and the policy have two hidden layers; the policy sees the variances of both
-// heads' weights and the mean and noise of the reward's.
+// The three sizes of robots that figures are given for, as models with random weights: what they compute is
+// nonsense, what it costs is not. Features of both heads and the policy have two hidden layers; the policy sees
+// the variances of both heads' weights and the mean and noise of the reward's.
 //
 //            observation   D    features   policy
 //      s         20        16     2x64      2x64

@@ -36,8 +36,8 @@ static const struct bel_model *find_model(struct fleet *fleet)
         if (strcmp(model->world, o->world->name) == 0 && (!o->model || strcmp(model->name, o->model) == 0))
             return model;
         if (length < sizeof fleet->why)
-            length += (size_t)snprintf(fleet->why + length, sizeof fleet->why - length, "%s%s (for %s)", i ? ", " : "",
-                                       model->name, model->world);
+            length += (size_t)snprintf(fleet->why + length, sizeof fleet->why - length, "%s%s (for %s)",
+                                       i ? ", " : "", model->name, model->world);
     }
     char served[sizeof fleet->why];
     memcpy(served, fleet->why, sizeof served);
@@ -257,7 +257,8 @@ static void settle(struct robot *robot, const struct bel_step *step)
         robot->transition_p = step->report.transition_p;
     }
     robot->sent++;
-    robot->refused += step->report.status == BEL_STATUS_NOT_FINITE || step->report.status == BEL_STATUS_OUT_OF_RANGE;
+    enum bel_status status = step->report.status;
+    robot->refused += status == BEL_STATUS_NOT_FINITE || status == BEL_STATUS_OUT_OF_RANGE;
 }
 
 // One step of all robots that are still running. 1: none is.

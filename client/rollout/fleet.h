@@ -1,6 +1,6 @@
 #pragma once
-// Simulated robots that a daemon drives: each has a world of its own, a task that only the world knows, and a session.
-// All step together, one round trip for all.
+// Simulated robots that a daemon drives: each has a world of its own, a task that only the world knows, and a
+// session. All step together, one round trip for all.
 
 #include "client/bel.h"
 #include "client/worlds/world.h"

@@ -208,14 +208,16 @@ static void print_row(const char *name, const double *returns, size_t count, con
     printf("   %s\n", remark);
 }
 
-static void print_summary(const struct options *options, const struct outcome *own, const struct outcome *prior, double oracle)
+static void print_summary(const struct options *options, const struct outcome *own, const struct outcome *prior,
+                          double oracle)
 {
     size_t count = own->episodes_done;
     printf("\nMean return of %zu robots in %s\n  %-26s", options->fleet.count, options->fleet.world->name, "");
     for (size_t e = 0; e < count; e++)
         printf("  episode %zu", e + 1);
     printf("\n");
-    print_row(options->fleet.hold_prior ? "belief held at the prior" : "with their beliefs", own->returns, count, "");
+    print_row(options->fleet.hold_prior ? "belief held at the prior" : "with their beliefs", own->returns,
+              count, "");
     if (prior)
         print_row("belief held at the prior", prior->returns, prior->episodes_done, "same tasks, same starts");
     if (!isnan(oracle))
@@ -324,7 +326,8 @@ int main(int argc, char **argv)
 
     char why[512];
     struct bel *bel;
-    if (bel_connect(&bel, options.address, &(struct bel_options){.client = "bel-rollout 0.1.0", .deadline_ms = 5000}, why, sizeof why)) {
+    struct bel_options connection = {.client = "bel-rollout 0.1.0", .deadline_ms = 5000};
+    if (bel_connect(&bel, options.address, &connection, why, sizeof why)) {
         fprintf(stderr, "bel-rollout: %s\n", why);
         return EXIT_FAILED;
     }

@@ -12,17 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANELS_LIMIT = 16, WIDTH = 1280, LEFT = 84, RIGHT = 36, TOP = 186, BOTTOM = 64, GAP_X = 26, GAP_Y = 36, ELLIPSES = 6 };
+enum { PANELS_LIMIT = 16, WIDTH = 1280, LEFT = 84, RIGHT = 36, TOP = 186, BOTTOM = 64, GAP_X = 26, GAP_Y = 36,
+       ELLIPSES = 6 };
 static const double SMOOTHING_SECONDS = 0.5;  // about one gallop of a cheetah
 static const int SMOOTHING_STEPS = 5;         // in worlds without seconds
 static const double CLOSE = 0.05;             // of the task's range: the belief knows
 
-// Colours that every eye tells apart (Okabe and Ito): vermilion for the truth, blue for the belief, black for deeds.
+// Colours that every eye tells apart (Okabe and Ito): vermilion for the truth, blue for the belief, black for
+// deeds.
 static const char style[] =
     "svg { background: #ffffff; }\n"
     ".page { fill: #ffffff; }\n"
-    "text { font-family: Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif; fill: #57606a; "
-    "font-size: 13px; }\n"
+    "text { font-family: Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif; "
+    "fill: #57606a; font-size: 13px; }\n"
     ".title { font-size: 27px; font-weight: 600; fill: #1f2328; }\n"
     ".message { font-size: 16px; fill: #424a53; }\n"
     ".legend { font-size: 14px; fill: #1f2328; }\n"
@@ -124,7 +126,8 @@ static void write_task(char *out, size_t room, const struct world *world, const 
 {
     size_t length = 0;
     for (size_t k = 0; k < world->task_dim && length < room; k++)
-        length += (size_t)snprintf(out + length, room - length, "%s%.*f", k ? ", " : "", task[k] == round(task[k]) ? 0 : 2, task[k]);
+        length += (size_t)snprintf(out + length, room - length, "%s%.*f", k ? ", " : "",
+                                   task[k] == round(task[k]) ? 0 : 2, task[k]);
     if (length < room)
         snprintf(out + length, room - length, "%s", unit);
 }
@@ -135,16 +138,18 @@ static void write_message(char *out, size_t room, const struct fleet *fleet, con
     const struct world *world = fleet->options.world;
     double steps = median_steps_to_know(fleet), close = CLOSE * range_of(world);
     if (!fleet->can_estimate)
-        snprintf(out, room, "Each has only its rewards to learn from. (This model has no landmarks to ask its belief with.)");
+        snprintf(out, room,
+                 "Each has only its rewards to learn from. (This model has no landmarks to ask its belief with.)");
     else if (isfinite(steps) && world->step_seconds > 0)
-        snprintf(out, room, "From rewards alone, half of them know it to within %.2f%s after %.0f steps (%.2g s), and act on it.",
+        snprintf(out, room, "From rewards alone, half of them know it to within %.2g%s after %.0f steps (%.2g s), "
+                 "and act on it.",
                  close, words->unit, steps, steps * world->step_seconds);
     else if (isfinite(steps))
-        snprintf(out, room, "From rewards alone, half of them know it to within %.2f%s after %.0f steps, and act on it.", close,
-                 words->unit, steps);
+        snprintf(out, room, "From rewards alone, half of them know it to within %.2g%s after %.0f steps, and act on it.",
+                 close, words->unit, steps);
     else
-        snprintf(out, room, "From rewards alone. At the end their beliefs are off by %.2f%s on average.", fleet_error(fleet),
-                 words->unit);
+        snprintf(out, room, "From rewards alone. At the end their beliefs are off by %.2f%s on average.",
+                 fleet_error(fleet), words->unit);
 }
 
 static void write_returns(char *out, size_t room, const struct fleet *fleet, const struct picture_returns *returns)
@@ -155,9 +160,11 @@ static void write_returns(char *out, size_t room, const struct fleet *fleet, con
         length += (size_t)snprintf(out + length, room - length, "%s%.0f in episode %zu", e ? ", " : "Mean return: ",
                                    fleet_return(fleet, e), e + 1);
     if (!isnan(returns->prior) && length < room)
-        length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that may not learn", returns->prior);
+        length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that may not learn",
+                                   returns->prior);
     if (!isnan(returns->oracle) && length < room)
-        length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that are told", returns->oracle);
+        length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that are told",
+                                   returns->oracle);
     if (length && length + 1 < room)
         strcpy(out + length, ".");
 }
@@ -203,8 +210,10 @@ static double seconds_per_step(const struct world *world)
 static double smoothed(const struct fleet *fleet, const struct robot *robot, size_t t)
 {
     const struct world *world = fleet->options.world;
-    size_t window = world->step_seconds > 0 ? (size_t)lround(SMOOTHING_SECONDS / world->step_seconds) : (size_t)SMOOTHING_STEPS;
-    size_t episode = t / world->horizon * world->horizon, from = t + 1 > episode + window ? t + 1 - window : episode;
+    double dt = world->step_seconds;
+    size_t window = dt > 0 ? (size_t)lround(SMOOTHING_SECONDS / dt) : (size_t)SMOOTHING_STEPS;
+    size_t episode = t / world->horizon * world->horizon;
+    size_t from = t + 1 > episode + window ? t + 1 - window : episode;
     double sum = 0, count = 0;
     for (size_t k = from; k <= t; k++) {
         if (!isnan(robot->achieved[k])) {
@@ -215,7 +224,8 @@ static double smoothed(const struct fleet *fleet, const struct robot *robot, siz
     return count > 0 ? sum / count : NAN;
 }
 
-static void draw_over_time(struct svg *svg, const struct axes *a, const struct fleet *fleet, const struct robot *robot)
+static void draw_over_time(struct svg *svg, const struct axes *a, const struct fleet *fleet,
+                           const struct robot *robot)
 {
     const struct world *world = fleet->options.world;
     double dt = seconds_per_step(world);
@@ -245,13 +255,15 @@ static void draw_over_time(struct svg *svg, const struct axes *a, const struct f
     svg_path_end(svg, 0);
     svg_path(svg, "mean");
     for (size_t k = 0; k < robot->estimate_count; k++)
-        svg_path_to(svg, place_x(a, (double)robot->estimates[k].step * dt), place_y(a, robot->estimates[k].mean[0]));
+        svg_path_to(svg, place_x(a, (double)robot->estimates[k].step * dt),
+                    place_y(a, robot->estimates[k].mean[0]));
     svg_path_end(svg, 0);
     svg_line(svg, a->x, place_y(a, robot->task[0]), a->x + a->width, place_y(a, robot->task[0]), "truth");
     svg_group_end(svg);
 }
 
-static void draw_in_plane(struct svg *svg, const struct axes *a, const struct fleet *fleet, const struct robot *robot)
+static void draw_in_plane(struct svg *svg, const struct axes *a, const struct fleet *fleet,
+                          const struct robot *robot)
 {
     const struct world *world = fleet->options.world;
     double pixels_x = a->width / (a->x_high - a->x_low), pixels_y = a->height / (a->y_high - a->y_low);
@@ -269,12 +281,14 @@ static void draw_in_plane(struct svg *svg, const struct axes *a, const struct fl
     }
     for (size_t t = 0, episode = 0; t < fleet->total; episode++) {
         svg_path(svg, episode + 1 == fleet->options.episodes ? "deed" : "first");
-        svg_path_to(svg, place_x(a, (double)robot->starts[episode][0]), place_y(a, (double)robot->starts[episode][1]));
+        svg_path_to(svg, place_x(a, (double)robot->starts[episode][0]),
+                    place_y(a, (double)robot->starts[episode][1]));
         for (size_t end = t + world->horizon; t < end && t < fleet->total; t++)
             svg_path_to(svg, place_x(a, (double)robot->where[2 * t]), place_y(a, (double)robot->where[2 * t + 1]));
         svg_path_end(svg, 0);
     }
-    svg_ellipse(svg, place_x(a, (double)robot->starts[0][0]), place_y(a, (double)robot->starts[0][1]), 3, 3, 1, "start");
+    svg_ellipse(svg, place_x(a, (double)robot->starts[0][0]), place_y(a, (double)robot->starts[0][1]), 3, 3, 1,
+                "start");
     double x = place_x(a, robot->task[0]), y = place_y(a, robot->task[1]);
     svg_ellipse(svg, x, y, 7, 7, 1, "truth");
     svg_ellipse(svg, x, y, 2.5, 2.5, 1, "spot");
@@ -358,7 +372,8 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
     double height = TOP + (double)rows * (a.height + GAP_Y) - GAP_Y + BOTTOM;
 
     char title[256], message[512], line[512];
-    snprintf(title, sizeof title, "%zu robots find out what nobody tells them: the %s", fleet->options.count, words.noun);
+    snprintf(title, sizeof title, "%zu robots find out what nobody tells them: the %s", fleet->options.count,
+             words.noun);
     write_message(message, sizeof message, fleet, &words);
     write_returns(line, sizeof line, fleet, returns);
     struct svg svg;

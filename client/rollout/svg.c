@@ -14,7 +14,8 @@ static void escaped(struct svg *svg, const char *text)
     for (const char *start = text; *text; text++) {
         switch (*text) {
         case '-':
-            fputs(isdigit((unsigned char)text[1]) && (text == start || text[-1] == ' ') ? "\u2212" : "-", svg->file);
+            fputs(isdigit((unsigned char)text[1]) && (text == start || text[-1] == ' ') ? "\u2212" : "-",
+                  svg->file);
             break;
         case '&': fputs("&amp;", svg->file); break;
         case '<': fputs("&lt;", svg->file); break;
@@ -35,8 +36,8 @@ int svg_open(struct svg *svg, const char *path, double width, double height, con
     svg->file = fopen(svg->beside, "w");
     if (!svg->file)
         return -errno;
-    fprintf(svg->file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n<title>",
-            width, height, width, height);
+    fprintf(svg->file, "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"%.0f\" height=\"%.0f\" "
+            "viewBox=\"0 0 %.0f %.0f\">\n<title>", width, height, width, height);
     escaped(svg, title);
     fputs("</title>\n<desc>", svg->file);
     escaped(svg, description);
@@ -86,18 +87,20 @@ void svg_text_upwards(struct svg *svg, double x, double y, const char *class, co
 
 void svg_line(struct svg *svg, double x1, double y1, double x2, double y2, const char *class)
 {
-    fprintf(svg->file, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2, y2, class);
+    fprintf(svg->file, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2, y2,
+            class);
 }
 
 void svg_rectangle(struct svg *svg, double x, double y, double width, double height, const char *class)
 {
-    fprintf(svg->file, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"%s\"/>\n", x, y, width, height, class);
+    fprintf(svg->file, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"%s\"/>\n", x, y,
+            width, height, class);
 }
 
 void svg_ellipse(struct svg *svg, double x, double y, double rx, double ry, double opacity, const char *class)
 {
-    fprintf(svg->file, "<ellipse cx=\"%.1f\" cy=\"%.1f\" rx=\"%.1f\" ry=\"%.1f\" opacity=\"%.2f\" class=\"%s\"/>\n", x, y, rx, ry,
-            opacity, class);
+    fprintf(svg->file, "<ellipse cx=\"%.1f\" cy=\"%.1f\" rx=\"%.1f\" ry=\"%.1f\" opacity=\"%.2f\" class=\"%s\"/>\n",
+            x, y, rx, ry, opacity, class);
 }
 
 void svg_group_within(struct svg *svg, double x, double y, double width, double height)

@@ -1,6 +1,6 @@
 #pragma once
-// Writes an SVG picture, element by element. Looks are classes of the style sheet given at the start; coordinates are
-// pixels, y downwards. A file that cannot be written is told at the end, once.
+// Writes an SVG picture, element by element. Looks are classes of the style sheet given at the start;
+// coordinates are pixels, y downwards. A file that cannot be written is told at the end, once.
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-// The live table; the contract is in table.h. A drawing is put together in memory and leaves in one write, so that it
-// does not flicker.
+// The live table; the contract is in table.h. A drawing is put together in memory and leaves in one write, so
+// that it does not flicker.
 #include "table.h"
 
 #include <langinfo.h>
@@ -68,7 +68,8 @@ static const char *colour(const struct table *table, const char *code)
 #define BELIEF colour(table, "\033[36m")  // blue: told apart by every eye
 
 // The range of a one-dimensional task: where the belief thinks it is, where it is.
-static void add_strip(struct page *page, const struct table *table, const struct fleet *fleet, const struct robot *robot)
+static void add_strip(struct page *page, const struct table *table, const struct fleet *fleet,
+                      const struct robot *robot)
 {
     const struct world *world = fleet->options.world;
     double scale = (STRIP - 1) / (world->task_high[0] - world->task_low[0]);
@@ -157,8 +158,8 @@ static void draw(struct table *table, struct fleet *fleet)
         fleet->options.episodes, fleet->step, world->horizon);
     add_median(&page, fleet);
     end_line(&page);
-    add(&page, "%srobot  step    return  %*s  %*s    spread ", FAINT, (int)(7 * dim - 1), "true", (int)(7 * dim - 1),
-        "belief");
+    add(&page, "%srobot  step    return  %*s  %*s    spread ", FAINT, (int)(7 * dim - 1), "true",
+        (int)(7 * dim - 1), "belief");
     if (dim == 1)
         add(&page, "%-5.3g%*s%5.3g", world->task_low[0], STRIP - 10, "", world->task_high[0]);
     add(&page, "  surprise%s", PLAIN);

@@ -498,20 +498,35 @@ static void a_mended_break(enum peer_trick trick, enum bel_status status, uint64
     end();
 }
 
-START_TEST(a_link_that_breaks_before_the_step_arrived_is_mended) { a_mended_break(PEER_CLOSE_BEFORE, BEL_STATUS_ABSORBED, 1); }
+START_TEST(a_link_that_breaks_before_the_step_arrived_is_mended)
+{
+    a_mended_break(PEER_CLOSE_BEFORE, BEL_STATUS_ABSORBED, 1);
+}
 END_TEST
 START_TEST(a_link_that_breaks_after_the_step_arrived_is_mended_and_it_counts_once)
 {
     a_mended_break(PEER_CLOSE_AFTER, BEL_STATUS_DUPLICATE, 1);
 }
 END_TEST
-START_TEST(a_link_that_breaks_within_the_reply_is_mended_and_it_counts_once) { a_mended_break(PEER_HALF, BEL_STATUS_DUPLICATE, 1); }
+START_TEST(a_link_that_breaks_within_the_reply_is_mended_and_it_counts_once)
+{
+    a_mended_break(PEER_HALF, BEL_STATUS_DUPLICATE, 1);
+}
 END_TEST
-START_TEST(a_draining_daemon_is_left_for_the_next) { a_mended_break(PEER_DRAIN, BEL_STATUS_ABSORBED, 1); }
+START_TEST(a_draining_daemon_is_left_for_the_next)
+{
+    a_mended_break(PEER_DRAIN, BEL_STATUS_ABSORBED, 1);
+}
 END_TEST
-START_TEST(a_link_that_was_closed_for_idleness_is_made_again) { a_mended_break(PEER_CONNECTION_ERROR, BEL_STATUS_ABSORBED, 1); }
+START_TEST(a_link_that_was_closed_for_idleness_is_made_again)
+{
+    a_mended_break(PEER_CONNECTION_ERROR, BEL_STATUS_ABSORBED, 1);
+}
 END_TEST
-START_TEST(a_handle_that_the_daemon_dropped_is_asked_for_again) { a_mended_break(PEER_DROP_HANDLE, BEL_STATUS_ABSORBED, 0); }
+START_TEST(a_handle_that_the_daemon_dropped_is_asked_for_again)
+{
+    a_mended_break(PEER_DROP_HANDLE, BEL_STATUS_ABSORBED, 0);
+}
 END_TEST
 
 START_TEST(whatever_happens_each_transition_counts_once)
@@ -523,14 +538,15 @@ START_TEST(whatever_happens_each_transition_counts_once)
         ck_ok(act(action));
         for (int i = 0; i < 150; i++) {
             static const enum peer_trick tricks[] = {
-                PEER_HONEST, PEER_LATE, PEER_SILENT, PEER_WRONG_ID, PEER_OLD_ID, PEER_WRONG_SEQ, PEER_JUNK, PEER_HALF,
-                PEER_CLOSE_BEFORE, PEER_CLOSE_AFTER, PEER_DROP_HANDLE, PEER_DRAIN};
+                PEER_HONEST, PEER_LATE, PEER_SILENT, PEER_WRONG_ID, PEER_OLD_ID, PEER_WRONG_SEQ, PEER_JUNK,
+                PEER_HALF, PEER_CLOSE_BEFORE, PEER_CLOSE_AFTER, PEER_DROP_HANDLE, PEER_DRAIN};
             peer_play(peer, tricks[random_below(&stream, sizeof tricks / sizeof *tricks)]);
             peer_dribble(peer, random_below(&stream, 4) == 0);
             bel_set_deadline(bel, 15);
             int result = step(action, NULL);
-            ck_assert_msg(result == 0 || result == BEL_TIMEOUT || result == BEL_PROTOCOL || result == BEL_DISCONNECTED ||
-                          result == BEL_DRAINING, "step %d: %s: %s", i, bel_result_name(result), bel_error(bel));
+            ck_assert_msg(result == 0 || result == BEL_TIMEOUT || result == BEL_PROTOCOL ||
+                          result == BEL_DISCONNECTED || result == BEL_DRAINING, "step %d: %s: %s", i,
+                          bel_result_name(result), bel_error(bel));
         }
         peer_play(peer, PEER_HONEST);
         peer_dribble(peer, 0);
@@ -700,10 +716,11 @@ END_TEST
 START_TEST(addresses_and_ids_that_cannot_be_are_told)
 {
     static const struct { const char *address; int result; const char *word; } bad[] = {
-        {"/run/socket", BEL_INVALID, "unix:PATH"}, {"unix:", BEL_INVALID, "unix:PATH"}, {"tcp:host", BEL_INVALID, "tcp:HOST:PORT"},
-        {"tcp:host:", BEL_INVALID, "tcp:HOST:PORT"}, {"tcp::7", BEL_INVALID, "tcp:HOST:PORT"}, {"", BEL_INVALID, "address"},
-        {"unix:/nonexistent/socket", BEL_DISCONNECTED, "No such file"}, {"tcp:127.0.0.1:1", BEL_DISCONNECTED, "refused"},
-        {"tcp:[::1]:1", BEL_DISCONNECTED, "[::1]:1"},
+        {"/run/socket", BEL_INVALID, "unix:PATH"}, {"unix:", BEL_INVALID, "unix:PATH"},
+        {"tcp:host", BEL_INVALID, "tcp:HOST:PORT"}, {"tcp:host:", BEL_INVALID, "tcp:HOST:PORT"},
+        {"tcp::7", BEL_INVALID, "tcp:HOST:PORT"}, {"", BEL_INVALID, "address"},
+        {"unix:/nonexistent/socket", BEL_DISCONNECTED, "No such file"},
+        {"tcp:127.0.0.1:1", BEL_DISCONNECTED, "refused"}, {"tcp:[::1]:1", BEL_DISCONNECTED, "[::1]:1"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char why[256] = "";

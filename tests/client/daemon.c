@@ -136,7 +136,8 @@ START_TEST(steps_in_order_and_transitions_in_reverse_give_one_digest)
         ck_ok(step(one, t, action, &report));
         ck_assert_int_eq(report.status, BEL_STATUS_ABSORBED);
         ck_assert_uint_eq(report.count, t);
-        ck_assert(report.reward_p >= 0 && report.reward_p <= 1 && report.transition_p >= 0 && report.transition_p <= 1);
+        ck_assert(report.reward_p >= 0 && report.reward_p <= 1);
+        ck_assert(report.transition_p >= 0 && report.transition_p <= 1);
         for (int i = 0; i < ACT; i++)
             ck_assert(action[i] >= model->action_low[i] && action[i] <= model->action_high[i]);
     }
@@ -192,7 +193,8 @@ START_TEST(many_together_get_the_actions_that_each_gets_alone)
     for (int i = 0; i < N; i++) {
         char id[16];
         snprintf(id, sizeof id, "robot-%d", i);
-        steps[i] = (struct bel_step){.session = open_session(bel, id), .observation = walk[0], .action = together[i]};
+        steps[i] = (struct bel_step){
+            .session = open_session(bel, id), .observation = walk[0], .action = together[i]};
     }
     ck_ok(bel_act_many(bel, steps, N));
     for (int t = 1; t <= 20; t++) {
@@ -312,6 +314,29 @@ START_TEST(resets_keep_or_drop_the_belief)
 }
 END_TEST
 
+START_TEST(a_reset_without_answer_happens_once)
+{
+    begin();
+    struct bel_session *session = open_session(bel, "robot");
+    float action[ACT];
+    struct bel_report report;
+    ck_ok(bel_act(session, walk[0], action, NULL));
+    ck_ok(step(session, 1, action, NULL));
+    kill(daemon_pid, SIGSTOP);
+    bel_set_deadline(bel, 50);
+    ck_assert_int_eq(bel_reset_task(session), BEL_TIMEOUT);
+    ck_assert_int_eq(bel_reset_task(session), BEL_TIMEOUT);
+    kill(daemon_pid, SIGCONT);
+    bel_set_deadline(bel, 20000);
+    ck_ok(bel_act(session, walk[0], action, &report));
+    ck_assert_uint_eq(report.task, 2);
+    ck_ok(step(session, 1, action, &report));
+    ck_assert_int_eq(report.status, BEL_STATUS_ABSORBED);
+    ck_assert_uint_eq(report.count, 1);
+    end();
+}
+END_TEST
+
 START_TEST(a_held_prior_acts_as_if_nothing_had_happened_and_learns_all_the_same)
 {
     begin();
@@ -370,7 +395,8 @@ static cJSON *last_line(const char *command, const char *const *keys)
     ck_assert_msg(cJSON_IsObject(object), "%s", text);
     const cJSON *value = object->child;
     for (; *keys; keys++, value = value->next)
-        ck_assert_msg(value && strcmp(value->string, *keys) == 0, "%s instead of %s", value ? value->string : "an end", *keys);
+        ck_assert_msg(value && strcmp(value->string, *keys) == 0, "%s instead of %s",
+                      value ? value->string : "an end", *keys);
     ck_assert_ptr_null(value);
     return object;
 }
@@ -412,7 +438,8 @@ START_TEST(a_rollout_tells_its_summary_and_draws_its_picture)
     ck_assert_int_eq(system(command), 0);
 
     // Nobody's sessions are left.
-    snprintf(command, sizeof command, "%s --world point --count 1 --episodes 1 --hold-prior --connect %s --json", rollout, address);
+    snprintf(command, sizeof command,
+             "%s --world point --count 1 --episodes 1 --hold-prior --connect %s --json", rollout, address);
     cJSON *held = last_line(command, keys);
     ck_assert(cJSON_IsNull(cJSON_GetObjectItem(held, "return_second_episode")));
     ck_assert(cJSON_IsNull(cJSON_GetObjectItem(held, "return_prior")));
@@ -427,13 +454,15 @@ START_TEST(a_rollout_that_cannot_be_says_why_and_with_which_code)
     static const struct { const char *arguments, *word; int code; } wrong[] = {
         {"--world moon --connect unix:x", "--world list", 2}, {"--world point", "both are needed", 2},
         {"--world point --connect unix:/nonexistent/x", "no connection", 1}, {"--count 0", "1 to 1024", 2},
-        {"--world half-cheetah-vel --connect ADDRESS", "for point", 1}, {"--pace -1", "above 0", 2}, {"--what", "unknown", 2},
+        {"--world half-cheetah-vel --connect ADDRESS", "for point", 1}, {"--pace -1", "above 0", 2},
+        {"--what", "unknown", 2},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char command[1024], text[4096];
         const char *at = strstr(wrong[i].arguments, "ADDRESS");
         snprintf(command, sizeof command, "%s %.*s%s 2>&1", rollout,
-                 at ? (int)(at - wrong[i].arguments) : (int)strlen(wrong[i].arguments), wrong[i].arguments, at ? address : "");
+                 at ? (int)(at - wrong[i].arguments) : (int)strlen(wrong[i].arguments), wrong[i].arguments,
+                 at ? address : "");
         FILE *pipe = popen(command, "r");
         text[fread(text, 1, sizeof text - 1, pipe)] = 0;
         int status = pclose(pipe);
@@ -447,16 +476,18 @@ END_TEST
 START_TEST(the_benchmark_of_serving_tells_what_it_measured)
 {
     static const char *const keys[] = {
-        "shape", "echo_p50_us", "step_p50_us", "p50_ratio", "step_p99_us", "step_p999_us", "echo_cpu_us", "step_cpu_us",
-        "cpu_ratio", NULL};
+        "shape", "echo_p50_us", "step_p50_us", "p50_ratio", "step_p99_us", "step_p999_us", "echo_cpu_us",
+        "step_cpu_us", "cpu_ratio", NULL};
     char command[1024];
     snprintf(command, sizeof command, "%s serve --shape s --seconds 0.5 --daemon %s --json", bench, beliefd);
     cJSON *result = last_line(command, keys);
     ck_assert_double_gt(number_of(result, "echo_p50_us"), 0);
     ck_assert_double_ge(number_of(result, "step_p999_us"), number_of(result, "step_p99_us"));
     ck_assert_double_ge(number_of(result, "step_p99_us"), number_of(result, "step_p50_us"));
-    ck_assert_double_eq_tol(number_of(result, "p50_ratio"), number_of(result, "step_p50_us") / number_of(result, "echo_p50_us"), 1e-3);
-    ck_assert_double_eq_tol(number_of(result, "cpu_ratio"), number_of(result, "step_cpu_us") / number_of(result, "echo_cpu_us"), 1e-2);
+    double p50 = number_of(result, "step_p50_us") / number_of(result, "echo_p50_us");
+    double cpu = number_of(result, "step_cpu_us") / number_of(result, "echo_cpu_us");
+    ck_assert_double_eq_tol(number_of(result, "p50_ratio"), p50, 1e-3);
+    ck_assert_double_eq_tol(number_of(result, "cpu_ratio"), cpu, 1e-2);
     cJSON_Delete(result);
 }
 END_TEST
@@ -478,6 +509,7 @@ int main(int argc, char **argv)
     SUITE_TEST(suite, a_daemon_that_comes_back_empty_is_an_error_and_a_new_session_begins_from_the_prior);
     SUITE_TEST(suite, who_opens_last_has_the_session);
     SUITE_TEST(suite, resets_keep_or_drop_the_belief);
+    SUITE_TEST(suite, a_reset_without_answer_happens_once);
     SUITE_TEST(suite, a_held_prior_acts_as_if_nothing_had_happened_and_learns_all_the_same);
     SUITE_TEST(suite, refusals_name_what_is_wrong);
     SUITE_TEST(suite, a_rollout_tells_its_summary_and_draws_its_picture);

@@ -1,5 +1,5 @@
-// The daemon for tests; the contract is in peer.h. One thread, one link at a time; the books are under a lock because the
-// test reads and burns them.
+// The daemon for tests; the contract is in peer.h. One thread, one link at a time; the books are under a lock
+// because the test reads and burns them.
 #include "peer.h"
 
 #include "proto/frame.h"
@@ -259,7 +259,8 @@ static void act(struct peer *peer, const struct wire_envelope *request, struct b
 
 static void tell_belief(struct peer *peer, const struct wire_envelope *request, const struct book *book)
 {
-    static const double mean[PEER_FEATURES] = {1, 2, 3, 4}, variance[PEER_FEATURES] = {4, 3, 2, 1}, noise[1] = {0.5};
+    static const double mean[PEER_FEATURES] = {1, 2, 3, 4}, variance[PEER_FEATURES] = {4, 3, 2, 1},
+        noise[1] = {0.5};
     static const double estimate[PEER_TASK] = {0.25, -0.5}, spread[PEER_TASK] = {0.125, 1};
     static const uint8_t sums[3] = {7, 8, 9};
     const struct wire_get_belief *wanted = &request->get_belief;
@@ -303,7 +304,8 @@ static void reset(struct peer *peer, const struct wire_envelope *request, struct
         book->is.count = book->is.digest = 0;
     }
     answer(peer, &(struct wire_envelope){
-        .request_id = request->request_id, .kind = WIRE_DONE, .done = {.task = book->is.task, .count = book->is.count}});
+        .request_id = request->request_id, .kind = WIRE_DONE,
+        .done = {.task = book->is.task, .count = book->is.count}});
 }
 
 static void greet(struct peer *peer, uint64_t id)
@@ -432,7 +434,8 @@ struct peer *peer_start(uint32_t max_in_flight)
 {
     struct peer *peer = calloc(1, sizeof *peer);
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    snprintf(peer->directory, sizeof peer->directory, "%s/peer.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    const char *temporary = getenv("TMPDIR");
+    snprintf(peer->directory, sizeof peer->directory, "%s/peer.XXXXXX", temporary ? temporary : "/tmp");
     if (!mkdtemp(peer->directory))
         abort();
     snprintf(to.sun_path, sizeof to.sun_path, "%s/socket", peer->directory);
