@@ -88,6 +88,62 @@ START_TEST(any_number_of_threads_gives_the_same_bits)
 }
 END_TEST
 
+START_TEST(tasks_of_an_iteration_are_spread_and_yet_of_the_family)
+{
+    // Uniform on [0, 3]: each environment has its stretch, and all together are uniform.
+    enum { ENVS = 8, ITERATIONS = 150 };
+    struct options o = small("half-cheetah-vel", LEARN_NONE);
+    struct world cheap = *world_find("half-cheetah-vel");
+    cheap.horizon = 1;
+    cheap.episodes = 1;
+    o.world = &cheap;
+    o.envs = ENVS;
+    struct train *train = train_of(&o);
+    char why[WHY];
+    double mean = 0, square = 0, stretch[ENVS] = {0};
+    for (uint64_t i = 0; i < ITERATIONS; i++) {
+        ck_assert_int_eq(rollout_run(&train->rollout, train->model, 3, i, train->pool, why, sizeof why), 0);
+        for (size_t e = 0; e < ENVS; e++) {
+            double task = (double)train->rollout.task[e];
+            mean += task / (ENVS * ITERATIONS);
+            square += task * task / (ENVS * ITERATIONS);
+            stretch[e] += task / ITERATIONS;
+        }
+    }
+    ck_assert_double_eq_tol(mean, 1.5, 0.06);
+    ck_assert_double_eq_tol(square - mean * mean, 0.75, 0.06);
+    for (size_t e = 0; e < ENVS; e++)
+        ck_assert_double_eq_tol(stretch[e], 3 * ((double)e + 0.5) / ENVS, 0.12);
+    train_free(train);
+}
+END_TEST
+
+START_TEST(exploration_remembers_as_much_as_it_is_told)
+{
+    struct options o = small("point", LEARN_NONE);
+    o.memory = 0.8;
+    struct train *train = train_of(&o);
+    char why[WHY];
+    double square = 0, product = 0;
+    size_t count = 0;
+    for (uint64_t i = 0; i < 20; i++) {
+        ck_assert_int_eq(rollout_run(&train->rollout, train->model, 3, i, train->pool, why, sizeof why), 0);
+        const struct rollout *r = &train->rollout;
+        // The first policy is nearly zero everywhere, so actions are noise.
+        for (size_t row = 0; row + 1 < r->N * r->T; row++) {
+            if (r->end[row] != ROW_GOES_ON)
+                continue;
+            count++;
+            square += (double)r->action[2 * row] * (double)r->action[2 * row];
+            product += (double)r->action[2 * row] * (double)r->action[2 * row + 2];
+        }
+    }
+    ck_assert_double_eq_tol(sqrt(square / (double)count), o.sd, 0.03);
+    ck_assert_double_eq_tol(product / square, 0.8, 0.03);
+    train_free(train);
+}
+END_TEST
+
 START_TEST(seeds_make_different_trainings)
 {
     struct options o = small("point", LEARN_GLIBRL);
@@ -512,6 +568,8 @@ int main(void)
     SUITE_TEST(suite, the_learners_evidence_is_the_daemons);
     SUITE_TEST(suite, the_recorded_density_is_that_of_the_recorded_action);
     SUITE_TEST(suite, any_number_of_threads_gives_the_same_bits);
+    SUITE_TEST(suite, tasks_of_an_iteration_are_spread_and_yet_of_the_family);
+    SUITE_TEST(suite, exploration_remembers_as_much_as_it_is_told);
     SUITE_TEST(suite, seeds_make_different_trainings);
     SUITE_TEST(suite, ten_iterations_and_ten_resumed_are_twenty);
     SUITE_TEST(suite, a_checkpoint_that_does_not_fit_is_refused_with_a_sentence);
