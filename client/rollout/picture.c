@@ -1,7 +1,8 @@
 // Small multiples, one panel for each robot, ordered by task; the contract is in picture.h.
 //
 // One-dimensional tasks are drawn over time: the hidden target as a line, the belief as a band of one standard
-// deviation around its estimate, and what the robot really does. Two-dimensional ones are drawn in their plane: the
+// deviation around its estimate, and what the robot really does. A belief knows most of what it will ever know after
+// a few steps, so time runs on a square-root scale. Two-dimensional ones are drawn in their plane: the
 // hidden goal, the paths of the episodes, the belief as ellipses that shrink.
 #include "picture.h"
 
@@ -29,7 +30,7 @@ static const char style[] =
     ".message { font-size: 16px; fill: #424a53; }\n"
     ".legend { font-size: 14px; fill: #1f2328; }\n"
     ".name { font-size: 13px; fill: #57606a; }\n"
-    ".value { font-size: 13px; font-weight: 600; fill: #c2410c; text-anchor: end; }\n"
+    ".value { font-size: 13px; font-weight: 600; fill: #b35900; text-anchor: end; }\n"
     ".tick { font-size: 12px; }\n"
     ".left { text-anchor: end; }\n"
     ".middle { text-anchor: middle; }\n"
@@ -38,9 +39,10 @@ static const char style[] =
     ".grid { stroke: #ffffff; stroke-width: 1.5; }\n"
     ".break { stroke: #8c959f; stroke-width: 1; stroke-dasharray: 2 3; }\n"
     ".truth { stroke: #d55e00; stroke-width: 2; fill: none; }\n"
+    ".target { stroke: #e69f00; stroke-width: 5; }\n"
     ".spot { fill: #d55e00; }\n"
     ".band { fill: #56b4e9; fill-opacity: 0.38; }\n"
-    ".mean { stroke: #0072b2; stroke-width: 2; fill: none; stroke-linejoin: round; }\n"
+    ".mean { stroke: #0072b2; stroke-width: 1.8; fill: none; stroke-linejoin: round; }\n"
     ".ellipse { stroke: #0072b2; stroke-width: 1.5; fill: #56b4e9; fill-opacity: 0.25; }\n"
     ".deed { stroke: #1f2328; stroke-width: 1.4; fill: none; stroke-linejoin: round; }\n"
     ".first { stroke: #8c959f; stroke-width: 1.4; fill: none; stroke-linejoin: round; }\n"
@@ -49,11 +51,13 @@ static const char style[] =
 struct axes {
     double x, y, width, height;           // of the panel, pixels
     double x_low, x_high, y_low, y_high;  // of the data
+    int root;                             // x from 0 on a square-root scale
 };
 
 static double place_x(const struct axes *a, double x)
 {
-    return a->x + (x - a->x_low) / (a->x_high - a->x_low) * a->width;
+    double share = (x - a->x_low) / (a->x_high - a->x_low);
+    return a->x + (a->root ? sqrt(share) : share) * a->width;
 }
 
 static double place_y(const struct axes *a, double y)
@@ -183,6 +187,14 @@ static double tick_after(double low, double step)
     return ceil(low / step - 1e-9) * step;
 }
 
+// From one tick of x to the next: equal steps; on a square-root scale 0 and then 1, 2, 5, 10, 20, 50 of something.
+static double next_tick(const struct axes *a, double x)
+{
+    if (!a->root)
+        return tick_step(a->x_high - a->x_low, 5);
+    return tick_step(x > 0 ? 1.01 * x : a->x_high / 32, 1) - x;
+}
+
 // Background, grid, and numbers at the left and bottom panels.
 static void draw_axes(struct svg *svg, const struct axes *a, int at_left, int at_bottom)
 {
@@ -193,8 +205,7 @@ static void draw_axes(struct svg *svg, const struct axes *a, int at_left, int at
         if (at_left)
             svg_text(svg, a->x - 8, place_y(a, y) + 4, "tick left", "%.4g", fabs(y) < 1e-9 ? 0 : y);
     }
-    step = tick_step(a->x_high - a->x_low, 5);
-    for (double x = tick_after(a->x_low, step); x <= a->x_high + 1e-9; x += step) {
+    for (double x = tick_after(a->x_low, next_tick(a, a->x_low)); x <= a->x_high + 1e-9; x += next_tick(a, x)) {
         svg_line(svg, place_x(a, x), a->y, place_x(a, x), a->y + a->height, "grid");
         if (at_bottom)
             svg_text(svg, place_x(a, x), a->y + a->height + 18, "tick middle", "%.4g", fabs(x) < 1e-9 ? 0 : x);
@@ -234,6 +245,7 @@ static void draw_over_time(struct svg *svg, const struct axes *a, const struct f
         double x = place_x(a, (double)(e * world->horizon) * dt);
         svg_line(svg, x, a->y, x, a->y + a->height, "break");
     }
+    svg_line(svg, a->x, place_y(a, robot->task[0]), a->x + a->width, place_y(a, robot->task[0]), "target");
     if (robot->estimate_count) {
         svg_path(svg, "band");
         for (size_t k = 0; k < robot->estimate_count; k++) {
@@ -258,7 +270,6 @@ static void draw_over_time(struct svg *svg, const struct axes *a, const struct f
         svg_path_to(svg, place_x(a, (double)robot->estimates[k].step * dt),
                     place_y(a, robot->estimates[k].mean[0]));
     svg_path_end(svg, 0);
-    svg_line(svg, a->x, place_y(a, robot->task[0]), a->x + a->width, place_y(a, robot->task[0]), "truth");
     svg_group_end(svg);
 }
 
@@ -302,7 +313,7 @@ static void draw_legend(struct svg *svg, const struct fleet *fleet, const struct
     const struct world *world = fleet->options.world;
     double x = LEFT;
     if (world->task_dim == 1) {
-        svg_line(svg, x, y, x + 30, y, "truth");
+        svg_line(svg, x, y, x + 30, y, "target");
         svg_text(svg, x + 38, y + 5, "legend", "hidden %s", words->noun);
         x += 230;
         svg_rectangle(svg, x, y - 8, 30, 16, "band");
@@ -363,7 +374,7 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
         a.y_high = world->task_high[1] + margin;
         a.height = a.width * (a.y_high - a.y_low) / (a.x_high - a.x_low);  // a circle is round
     } else {
-        a.x_low = 0;
+        a.root = 1;
         a.x_high = (double)(world->horizon * fleet->options.episodes) * seconds_per_step(world);
         a.y_low = world->task_low[0] - margin;
         a.y_high = world->task_high[0] + margin;
@@ -407,7 +418,7 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
     if (plane)
         svg_text(&svg, middle_x, height - 18, "axis", "%s", world->task_names[0]);
     else
-        svg_text(&svg, middle_x, height - 18, "axis", "time (%s); the dotted line is where the next episode begins",
-                 world->step_seconds > 0 ? "s" : "steps");
+        svg_text(&svg, middle_x, height - 18, "axis", "time (%s), on a scale that shows the beginning best; "
+                 "the next episode begins at the dotted line", world->step_seconds > 0 ? "s" : "steps");
     return svg_close(&svg);
 }
