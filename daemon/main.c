@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { WHY_SIZE = 8192, SPARE_FILES = 64 };
+enum { WHY_SIZE = 8192, SPARE_FILES = 128 };  // descriptors besides connections: the refused ones, our own
 
 static const char usage[] =
     "beliefd " BELIEFD_VERSION ": keeps an exact belief for every robot and answers each control step.\n"
@@ -88,7 +88,7 @@ static int read_options(struct options *options, int argc, char **argv, char *wh
 // Every connection is a file descriptor; better to know at start than in the night.
 static int provide_descriptors(const struct config *config, char *why, size_t why_size)
 {
-    size_t needed = config->limits.connections + SPARE_FILES + SPARE_FILES;
+    size_t needed = config->limits.connections + SPARE_FILES;
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files))
         return -errno;

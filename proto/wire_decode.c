@@ -102,7 +102,8 @@ static int decode_opened(struct wire_opened *out, const Belief__V1__Opened *m, s
             return -ENOMEM;
         *model = model_of(m->model);
     }
-    *out = (struct wire_opened){m->handle, m->epoch, m->resumed, m->task, m->seq, m->count, bytes_of(m->digest), model};
+    *out = (struct wire_opened){m->handle, m->epoch, m->resumed, m->task, m->seq, m->count,
+                                 bytes_of(m->digest), model};
     return 0;
 }
 
@@ -141,7 +142,8 @@ static int decode_body(struct wire_envelope *out, const Belief__V1__Envelope *m,
     case BELIEF__V1__ENVELOPE__BODY_OBSERVE:
         return decode_observe(&out->observe, m->observe, source);
     case BELIEF__V1__ENVELOPE__BODY_ACT:
-        out->act = (struct wire_act){m->act->handle, m->act->seq, floats(m->act->observation, m->act->n_observation)};
+        out->act = (struct wire_act){
+            m->act->handle, m->act->seq, floats(m->act->observation, m->act->n_observation)};
         break;
     case BELIEF__V1__ENVELOPE__BODY_RESET:
         out->reset = (struct wire_reset){m->reset->handle, (enum wire_scope)m->reset->scope, m->reset->task};

@@ -18,7 +18,8 @@ static ProtobufCBinaryData data_of(struct wire_bytes bytes)
 }
 
 // The pair (n_field, field) of a generated struct.
-#define SET_LIST(message, field, list) ((message)->n_##field = (list).count, (message)->field = (void *)(list).values)
+#define SET_LIST(message, field, list) \
+    ((message)->n_##field = (list).count, (message)->field = (void *)(list).values)
 
 static void fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model)
 {
@@ -86,8 +87,8 @@ static long encode_observe(uint8_t *out, size_t room, Belief__V1__Envelope *mess
     return write_frame(out, room, message);
 }
 
-static long encode_observed(uint8_t *out, size_t room, Belief__V1__Envelope *message, const struct wire_observed *in,
-                            struct wire_arena *arena)
+static long encode_observed(uint8_t *out, size_t room, Belief__V1__Envelope *message,
+                            const struct wire_observed *in, struct wire_arena *arena)
 {
     Belief__V1__Observed body = BELIEF__V1__OBSERVED__INIT;
     if (in->status_count > arena->size / sizeof *body.status)

@@ -3,7 +3,8 @@
 
 const char *wire_status_name(enum wire_status status)
 {
-    static const char *const names[] = {"none", "absorbed", "duplicate", "not_finite", "out_of_range", "other_task"};
+    static const char *const names[] = {
+        "none", "absorbed", "duplicate", "not_finite", "out_of_range", "other_task"};
     return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 

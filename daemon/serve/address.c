@@ -1,25 +1,16 @@
 // Addresses and the sockets that listen there; the contract is in address.h.
 #include "address.h"
 
+#include "daemon/policy/refuse.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-__attribute__((format(printf, 4, 5)))
-static int refuse(char *why, size_t why_size, int error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(why, why_size, format, arguments);
-    va_end(arguments);
-    return error;
-}
 
 static int parse_unix(struct address *address, const char *path, char *why, size_t why_size)
 {
@@ -27,7 +18,8 @@ static int parse_unix(struct address *address, const char *path, char *why, size
     if (!*path)
         return refuse(why, why_size, -EINVAL, "unix: needs a path");
     if (strlen(path) >= sizeof to->sun_path)
-        return refuse(why, why_size, -EINVAL, "a Unix socket's path has at most %zu bytes", sizeof to->sun_path - 1);
+        return refuse(why, why_size, -EINVAL, "a Unix socket's path has at most %zu bytes",
+                      sizeof to->sun_path - 1);
     to->sun_family = AF_UNIX;
     strcpy(to->sun_path, path);
     address->size = sizeof *to;
@@ -77,8 +69,8 @@ static int parse_tcp(struct address *address, const char *text, char *why, size_
     }
     if (!loopback)
         return refuse(why, why_size, -EINVAL,
-                      "%s can be reached from other machines; without encryption and passwords this release listens "
-                      "on loopback and Unix sockets only",
+                      "%s can be reached from other machines; without encryption and passwords this release "
+                      "listens on loopback and Unix sockets only",
                       host);
     return 0;
 }

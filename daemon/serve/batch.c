@@ -163,7 +163,8 @@ void batch_run_all(struct server *server)
         batch_run(server, &server->models[i]);
 }
 
-void batch_repeat(struct server *server, struct session *session, struct connection *connection, uint64_t request_id)
+void batch_repeat(struct server *server, struct session *session, struct connection *connection,
+                  uint64_t request_id)
 {
     assert(session->last_step.valid);
     answer(server, session, connection, request_id, WIRE_STATUS_DUPLICATE, 0, 0);

@@ -1,5 +1,6 @@
 #pragma once
-// The end of a turn: all Steps and Acts that were read go through one feature pass and one policy pass of their model.
+// The end of a turn: all Steps and Acts that were read go through one feature pass and one policy pass of their
+// model.
 
 #include "server.h"
 

@@ -101,8 +101,8 @@ static void was_shut_down(uv_shutdown_t *request, int status)
     (void)request, (void)status;  // the peer's end of file, or the linger time, closes
 }
 
-// All is said. A socket closed with unread bytes in it would take our last words back, so the peer closes first, within a
-// limit.
+// All is said. A socket closed with unread bytes in it would take our last words back, so the peer closes first,
+// within a limit.
 static void end(struct client *client)
 {
     if (client->ended) {

@@ -1,11 +1,11 @@
 // The config file; the contract is in config.h.
 #include "config.h"
 
+#include "daemon/policy/refuse.h"
 #include "log.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,16 +33,6 @@ static const struct number_key {
 
 enum { NUMBER_KEYS = sizeof number_keys / sizeof *number_keys, KEY_LOG_LEVEL = NUMBER_KEYS, KEY_SOCKET_MODE, KEYS };
 
-__attribute__((format(printf, 3, 4)))
-static int refuse(char *why, size_t why_size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(why, why_size, format, arguments);
-    va_end(arguments);
-    return -EINVAL;
-}
-
 void config_init(struct config *config)
 {
     *config = (struct config){
@@ -64,10 +54,10 @@ void config_release(struct config *config)
 int config_add_listen(struct config *config, const char *text, char *why, size_t why_size)
 {
     if (config->listen_count == CONFIG_LISTEN_LIMIT)
-        return refuse(why, why_size, "no more than %d addresses", CONFIG_LISTEN_LIMIT);
+        return refuse(why, why_size, -EINVAL, "no more than %d addresses", CONFIG_LISTEN_LIMIT);
     for (size_t i = 0; i < config->listen_count; i++)
         if (!strcmp(config->listen[i].text, text))
-            return refuse(why, why_size, "%s is given twice", text);
+            return refuse(why, why_size, -EINVAL, "%s is given twice", text);
     int error = address_parse(&config->listen[config->listen_count], text, why, why_size);
     config->listen_count += error == 0;
     return error;
@@ -76,13 +66,13 @@ int config_add_listen(struct config *config, const char *text, char *why, size_t
 int config_add_model(struct config *config, const char *path, char *why, size_t why_size)
 {
     if (config->model_count == MODELS_LIMIT)
-        return refuse(why, why_size, "no more than %d models", MODELS_LIMIT);
+        return refuse(why, why_size, -EINVAL, "no more than %d models", MODELS_LIMIT);
     for (size_t i = 0; i < config->model_count; i++)
         if (!strcmp(config->models[i], path))
-            return refuse(why, why_size, "%s is given twice", path);
+            return refuse(why, why_size, -EINVAL, "%s is given twice", path);
     char *copy = strdup(path);
     if (!copy)
-        return refuse(why, why_size, "no memory");
+        return refuse(why, why_size, -EINVAL, "no memory");
     config->models[config->model_count++] = copy;
     return 0;
 }
@@ -94,7 +84,7 @@ static int set_number(struct config *config, const struct number_key *key, const
     errno = 0;
     unsigned long long number = strtoull(value, &end, 10);
     if (!isdigit((unsigned char)*value) || *end || errno || number < key->low || number > key->high)
-        return refuse(why, why_size, "\"%s\" is not a whole number from %llu to %llu", value,
+        return refuse(why, why_size, -EINVAL, "\"%s\" is not a whole number from %llu to %llu", value,
                       (unsigned long long)key->low, (unsigned long long)key->high);
     void *field = (char *)config + key->offset;
     if (key->unit == 1)
@@ -108,7 +98,7 @@ static int set_log_level(struct config *config, const char *value, char *why, si
 {
     int level = log_level_named(value);
     if (level < 0)
-        return refuse(why, why_size, "\"%s\" is not error, warning, info or debug", value);
+        return refuse(why, why_size, -EINVAL, "\"%s\" is not error, warning, info or debug", value);
     config->log_level = level;
     return 0;
 }
@@ -118,16 +108,17 @@ static int set_socket_mode(struct config *config, const char *value, char *why, 
     char *end;
     unsigned long mode = strtoul(value, &end, 8);
     if (!isdigit((unsigned char)*value) || *end || mode > 0777)
-        return refuse(why, why_size, "\"%s\" is not a mode such as 0660", value);
+        return refuse(why, why_size, -EINVAL, "\"%s\" is not a mode such as 0660", value);
     config->socket_mode = (unsigned)mode;
     return 0;
 }
 
 // key and value end with 0. `given` remembers which single keys were set in this file.
-static int set(struct config *config, int given[KEYS], const char *key, const char *value, char *why, size_t why_size)
+static int set(struct config *config, int given[KEYS], const char *key, const char *value, char *why,
+               size_t why_size)
 {
     if (!*value)
-        return refuse(why, why_size, "has no value");
+        return refuse(why, why_size, -EINVAL, "has no value");
     if (!strcmp(key, "listen"))
         return config_add_listen(config, value, why, why_size);
     if (!strcmp(key, "model"))
@@ -141,9 +132,9 @@ static int set(struct config *config, int given[KEYS], const char *key, const ch
     if (!strcmp(key, "socket_mode"))
         which = KEY_SOCKET_MODE;
     if (which < 0)
-        return refuse(why, why_size, "unknown key");
+        return refuse(why, why_size, -EINVAL, "unknown key");
     if (given[which]++)
-        return refuse(why, why_size, "is given twice");
+        return refuse(why, why_size, -EINVAL, "is given twice");
     if (which == KEY_LOG_LEVEL)
         return set_log_level(config, value, why, why_size);
     if (which == KEY_SOCKET_MODE)
@@ -161,7 +152,8 @@ static char *trimmed(char *text)
     return text;
 }
 
-int config_parse(struct config *config, const char *name, const char *text, size_t size, char *why, size_t why_size)
+int config_parse(struct config *config, const char *name, const char *text, size_t size, char *why,
+                 size_t why_size)
 {
     int given[KEYS] = {0};
     size_t number = 0;
@@ -172,7 +164,7 @@ int config_parse(struct config *config, const char *name, const char *text, size
         char line[VALUE_LIMIT], reason[VALUE_LIMIT + 128];
         size_t length = end - start;
         if (length >= sizeof line || memchr(text + start, '\0', length))
-            return refuse(why, why_size, "%s:%zu: not a line of text", name, number);
+            return refuse(why, why_size, -EINVAL, "%s:%zu: not a line of text", name, number);
         memcpy(line, text + start, length);
         line[length] = '\0';
         char *key = trimmed(line);
@@ -180,11 +172,11 @@ int config_parse(struct config *config, const char *name, const char *text, size
             continue;
         char *equals = strchr(key, '=');
         if (!equals)
-            return refuse(why, why_size, "%s:%zu: %.64s: not of the form key = value", name, number, key);
+            return refuse(why, why_size, -EINVAL, "%s:%zu: %.64s: not of the form key = value", name, number, key);
         *equals = '\0';
         key = trimmed(key);
         if (set(config, given, key, trimmed(equals + 1), reason, sizeof reason))
-            return refuse(why, why_size, "%s:%zu: %.64s: %s", name, number, key, reason);
+            return refuse(why, why_size, -EINVAL, "%s:%zu: %.64s: %s", name, number, key, reason);
     }
     return 0;
 }
@@ -193,16 +185,16 @@ int config_read(struct config *config, const char *path, char *why, size_t why_s
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return refuse(why, why_size, "%s: %s", path, strerror(errno));
+        return refuse(why, why_size, -EINVAL, "%s: %s", path, strerror(errno));
     char *text = malloc(CONFIG_FILE_LIMIT);
     int result;
     size_t size = text ? fread(text, 1, CONFIG_FILE_LIMIT, file) : 0;
     if (!text)
-        result = refuse(why, why_size, "%s: no memory", path);
+        result = refuse(why, why_size, -EINVAL, "%s: no memory", path);
     else if (ferror(file))
-        result = refuse(why, why_size, "%s: cannot be read", path);
+        result = refuse(why, why_size, -EINVAL, "%s: cannot be read", path);
     else if (size == CONFIG_FILE_LIMIT)
-        result = refuse(why, why_size, "%s: too long for a config file", path);
+        result = refuse(why, why_size, -EINVAL, "%s: too long for a config file", path);
     else
         result = config_parse(config, path, text, size, why, why_size);
     free(text);

@@ -1,6 +1,6 @@
 #pragma once
-// What the operator says: lines of `key = value`, explained in deploy/beliefd.conf. Anything unknown, doubled or out
-// of range refuses the start with file, line and key, for a daemon that guesses is worse than one that stops.
+// What the operator says: lines of `key = value`, explained in deploy/beliefd.conf. Anything unknown, doubled or
+// out of range refuses the start with file, line and key, for a daemon that guesses is worse than one that stops.
 
 #include "address.h"
 #include "limits.h"
@@ -27,5 +27,6 @@ int config_add_model(struct config *config, const char *path, char *why, size_t 
 
 // text need not end with 0. `name` is for the sentence: "beliefd.conf:12: connections: ...". What stood before the
 // bad line has been taken.
-int config_parse(struct config *config, const char *name, const char *text, size_t size, char *why, size_t why_size);
+int config_parse(struct config *config, const char *name, const char *text, size_t size, char *why,
+                 size_t why_size);
 int config_read(struct config *config, const char *path, char *why, size_t why_size);

@@ -50,8 +50,8 @@ static void refuse(const struct request *r, enum wire_error_code code, const cha
     va_end(arguments);
 }
 
-int request_farewell(struct server *server, struct connection *connection, enum wire_error_code code, uint64_t limit,
-                     uint64_t now_us, const char *format, ...)
+int request_farewell(struct server *server, struct connection *connection, enum wire_error_code code,
+                     uint64_t limit, uint64_t now_us, const char *format, ...)
 {
     if (connection->waiting > 0)
         batch_run_all(server);
@@ -126,7 +126,8 @@ static void take_hello(const struct request *r)
               LOG_TEXT("client", r->message->hello.client));
     struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_WELCOME};
     reply.welcome = (struct wire_welcome){
-        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos, .model_count = server->model_count,
+        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos,
+        .model_count = server->model_count,
         .max_frame_bytes = (uint32_t)server->limits.frame_bytes,
         .max_in_flight = (uint32_t)server->limits.in_flight};
     server_reply(r->server, r->connection, &reply);
@@ -413,8 +414,8 @@ static void take_observe(const struct request *r)
         return;
     }
     if (observe->task > session->task) {
-        refuse(r, WIRE_INVALID, "task", session->task, "task %u has not begun; the current one is %u", observe->task,
-               session->task);
+        refuse(r, WIRE_INVALID, "task", session->task, "task %u has not begun; the current one is %u",
+               observe->task, session->task);
         return;
     }
     if (!transitions_are_valid(r, session))

@@ -9,8 +9,8 @@ int request_take(struct server *server, struct connection *connection, const uin
 
 // Last words: an Error without a request, then the connection closes. 0: there is no room yet.
 __attribute__((format(printf, 6, 7)))
-int request_farewell(struct server *server, struct connection *connection, enum wire_error_code code, uint64_t limit,
-                     uint64_t now_us, const char *format, ...);
+int request_farewell(struct server *server, struct connection *connection, enum wire_error_code code,
+                     uint64_t limit, uint64_t now_us, const char *format, ...);
 
 // An Error with the room reserved.
 __attribute__((format(printf, 7, 8)))

@@ -100,7 +100,8 @@ int served_warm_up(struct served *served)
         for (size_t i = 0; i < batch; i++) {
             served->observations[i] = (struct observation_item){
                 .belief = &belief, .observation = observation, .action = action, .next_observation = observation};
-            served->actions[i] = (struct action_item){.belief = &belief, .observation = observation, .action = action};
+            served->actions[i] = (struct action_item){
+                .belief = &belief, .observation = observation, .action = action};
         }
         agent_observe(model, served->scratch, served->observations, batch);
         agent_act(model, served->scratch, served->actions, batch);

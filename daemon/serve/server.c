@@ -21,7 +21,8 @@ static int check_models(const struct model *const *models, size_t count, char *w
 {
     for (size_t i = 0; i < count; i++) {
         if (models[i]->reads_task) {
-            snprintf(why, why_size, "model %s must be told the task, which a daemon is not; it is for evaluation only",
+            snprintf(why, why_size,
+                     "model %s must be told the task, which a daemon is not; it is for evaluation only",
                      models[i]->name);
             return -EINVAL;
         }
@@ -40,7 +41,8 @@ static int size_buffers(struct server *server, char *why, size_t why_size)
 {
     struct wire_envelope welcome = {.request_id = UINT64_MAX, .kind = WIRE_WELCOME};
     welcome.welcome = (struct wire_welcome){
-        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos, .model_count = server->model_count,
+        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos,
+        .model_count = server->model_count,
         .max_frame_bytes = UINT32_MAX, .max_in_flight = UINT32_MAX};
     server->welcome_bound = (size_t)wire_encode(NULL, 0, &welcome, &server->encode_arena);
     server->error_bound = ERROR_BOUND;
@@ -57,8 +59,8 @@ static int size_buffers(struct server *server, char *why, size_t why_size)
             server->output_base = 16 * served->action_bound;
     }
     if (largest > server->limits.frame_bytes) {
-        snprintf(why, why_size, "frame_bytes = %zu is too small for %s, which needs %zu", server->limits.frame_bytes,
-                 whose, largest);
+        snprintf(why, why_size, "frame_bytes = %zu is too small for %s, which needs %zu",
+                 server->limits.frame_bytes, whose, largest);
         return -EINVAL;
     }
     server->output_limit = server->output_base + FRAME_HEADER_SIZE + server->limits.frame_bytes;

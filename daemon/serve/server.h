@@ -44,8 +44,8 @@ struct server {
     enum wire_status *statuses;         // (OBSERVE_LIMIT)
 };
 
-// models are borrowed and must outlive the server. -EINVAL with a sentence: two models of one name, a model that must be
-// told the task, a model whose belief does not fit into a frame; -ENOMEM.
+// models are borrowed and must outlive the server. -EINVAL with a sentence: two models of one name, a model that
+// must be told the task, a model whose belief does not fit into a frame; -ENOMEM.
 int server_new(struct server **server, const struct limits *limits, const struct model *const *models,
                size_t model_count, uint64_t (*clock_us)(void), char *why, size_t why_size);
 void server_free(struct server *server);

@@ -1,6 +1,6 @@
 #pragma once
-// A session: one robot's belief, where it is in its stream of observations, and what was seen of each writer. And the
-// table in which sessions are found by the name that the client chose.
+// A session: one robot's belief, where it is in its stream of observations, and what was seen of each writer. And
+// the table in which sessions are found by the name that the client chose.
 //
 // A session belongs to at most one connection. Every Open raises its epoch and fences who held it before. It
 // outlives its connection and waits for the next one.

@@ -15,8 +15,8 @@ enum { BODY_LIMIT = 1 << 12, ARENA = 1 << 18 };
 // Encodes into a block of exactly the measured size.
 static uint8_t *encode(const struct wire_envelope *envelope, long *size)
 {
+    static uint8_t memory[ARENA];
     struct wire_arena arena;
-    void *memory = malloc(ARENA);
     wire_arena_init(&arena, memory, ARENA);
     *size = wire_encode(NULL, 0, envelope, &arena);
     if (*size < FRAME_HEADER_SIZE)
@@ -25,7 +25,6 @@ static uint8_t *encode(const struct wire_envelope *envelope, long *size)
     wire_arena_reset(&arena);
     if (wire_encode(out, (size_t)*size, envelope, &arena) != *size)
         abort();
-    free(memory);
     return out;
 }
 
@@ -33,8 +32,9 @@ static void look_at(const uint8_t *body, size_t size)
 {
     struct wire_arena arena, again;
     struct wire_envelope envelope, other;
-    wire_arena_init(&arena, malloc(ARENA), ARENA);
-    wire_arena_init(&again, malloc(ARENA), ARENA);
+    static uint8_t memory[2][ARENA];
+    wire_arena_init(&arena, memory[0], ARENA);
+    wire_arena_init(&again, memory[1], ARENA);
     if (wire_decode(&envelope, body, size, &arena) == 0) {
         long first_size, second_size;
         uint8_t *first = encode(&envelope, &first_size);
@@ -46,8 +46,6 @@ static void look_at(const uint8_t *body, size_t size)
         free(first);
         free(second);
     }
-    free(arena.memory);
-    free(again.memory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -23,14 +23,15 @@ static const uint8_t digest[WIRE_DIGEST_SIZE] = {1, 2, 3, 0, 255, 6, 7, 8, 9, 10
 #define DIGEST {digest, sizeof digest}
 
 static const struct wire_model models[] = {
-    {"cheetah", "half-cheetah-vel", "abc", 20, 6, 1, FLOATS(0, 2), FLOATS(1, 2), FLOATS(2, 1), 33, 17, "{\"seed\":1}"},
+    {"cheetah", "half-cheetah-vel", "abc", 20, 6, 1, FLOATS(0, 2), FLOATS(1, 2), FLOATS(2, 1), 33, 17,
+     "{\"seed\":1}"},
     {"b", "", "", 1, 2, 3, FLOATS(0, 0), FLOATS(0, 0), FLOATS(0, 0), 0, 0, ""}};
 static const struct wire_transition transitions[] = {
     {1, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3)}, {UINT64_MAX, FLOATS(0, 0), FLOATS(0, 0), 0, FLOATS(0, 0)}};
 static const enum wire_status statuses[] = {WIRE_STATUS_OTHER_TASK, WIRE_STATUS_NONE, (enum wire_status)200};
 static const struct wire_head heads[] = {
-    {"transition", 3, 2, -12.5, DOUBLES(3), DOUBLES(1), DOUBLES(2), DIGEST}, {"reward", 1, 1, 0, DOUBLES(0), DOUBLES(0),
-    DOUBLES(0), {NULL, 0}}};
+    {"transition", 3, 2, -12.5, DOUBLES(3), DOUBLES(1), DOUBLES(2), DIGEST},
+    {"reward", 1, 1, 0, DOUBLES(0), DOUBLES(0), DOUBLES(0), {NULL, 0}}};
 
 // One of each kind with every field set, and one of each with none.
 static const struct wire_envelope full[] = {
@@ -277,7 +278,8 @@ START_TEST(random_bytes_do_no_harm)
         if (trial % 2) {
             const struct wire_envelope *in = &full[random_below(&stream, KINDS)];
             size = (size_t)encode(frame, sizeof frame, in) - FRAME_HEADER_SIZE;
-            frame[FRAME_HEADER_SIZE + random_below(&stream, (uint32_t)size)] ^= (uint8_t)(1 << random_below(&stream, 8));
+            frame[FRAME_HEADER_SIZE + random_below(&stream, (uint32_t)size)] ^=
+                (uint8_t)(1 << random_below(&stream, 8));
         } else {
             for (size_t i = 0; i < size; i++)
                 frame[FRAME_HEADER_SIZE + i] = (uint8_t)random_bits(&stream);

@@ -125,7 +125,8 @@ struct wire_error peer_refused(struct peer *peer, struct wire_envelope request, 
 
 struct wire_opened peer_open(struct peer *peer, const char *session, const char *model)
 {
-    struct wire_envelope reply = peer_ask(peer, (struct wire_envelope){.kind = WIRE_OPEN, .open = {session, model, 0}});
+    struct wire_envelope reply =
+        peer_ask(peer, (struct wire_envelope){.kind = WIRE_OPEN, .open = {session, model, 0}});
     ck_assert_int_eq(reply.kind, WIRE_OPENED);
     return reply.opened;
 }
