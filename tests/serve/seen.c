@@ -23,7 +23,7 @@ static size_t runs(const unsigned char *table)
 START_TEST(the_set_is_what_a_table_says)
 {
     struct random_stream stream = random_stream(1, 0, 0, 0);
-    for (int trial = 0; trial < 300; trial++) {
+    for (int trial = 0; trial < 100; trial++) {
         struct seen seen;
         unsigned char table[NUMBERS] = {0};
         seen_init(&seen, ranges, LIMIT);
@@ -37,8 +37,10 @@ START_TEST(the_set_is_what_a_table_says)
             if (expected < 0)
                 memcpy(table, before, sizeof table);
             ck_assert_uint_eq(seen.count, runs(table));
+            size_t wrong = 0;
             for (size_t n = 1; n < NUMBERS; n++)
-                ck_assert_int_eq(seen_contains(&seen, n), table[n]);
+                wrong += seen_contains(&seen, n) != table[n];
+            ck_assert_uint_eq(wrong, 0);
         }
     }
 }
