@@ -51,9 +51,9 @@ static int open_robot(struct fleet *fleet, size_t i)
     const struct fleet_options *o = &fleet->options;
     struct robot *robot = &fleet->robots[i];
     size_t obs = o->world->observation_dim, act = o->world->action_dim, T = steps_at_most(fleet);
-    robot->observation = calloc(2 * obs + 2 * act + T * (o->world->task_dim + 2), sizeof(float));
+    robot->memory = robot->observation = calloc(2 * obs + 2 * act + T * (o->world->task_dim + 2), sizeof(float));
     robot->estimates = calloc(T + 1, sizeof *robot->estimates);
-    if (!robot->observation || !robot->estimates)
+    if (!robot->memory || !robot->estimates)
         return fail(fleet, BEL_NO_MEMORY, "no memory for a robot");
     robot->next = robot->observation + obs;
     robot->action = robot->next + obs;
@@ -104,7 +104,7 @@ void fleet_close(struct fleet *fleet)
         bel_close(robot->session, 1);
         if (robot->instance)
             fleet->options.world->close(robot->instance);
-        free(robot->observation);
+        free(robot->memory);
         free(robot->estimates);
     }
     free(fleet->robots);

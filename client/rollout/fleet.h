@@ -32,6 +32,7 @@ struct robot {
     float *achieved;                 // task for which each step would have been right, or NaN  (steps, task_dim)
     float starts[FLEET_EPISODES_LIMIT][2];  // first two numbers of the first observation of each episode
     float *where;                    // first two numbers of each next observation, for plane worlds  (steps, 2)
+    float *memory;                   // behind the arrays of floats
 };
 
 struct fleet_options {

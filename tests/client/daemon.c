@@ -448,6 +448,31 @@ START_TEST(a_rollout_tells_its_summary_and_draws_its_picture)
 }
 END_TEST
 
+START_TEST(an_interrupted_rollout_tells_its_summary_so_far)
+{
+    begin();
+    char command[1024], text[65536];
+    for (int tenths = 3; tenths < 6; tenths++) {  // after an odd number of steps or an even one
+        snprintf(command, sizeof command,
+                 "%s --world point --count 3 --pace 5 --json --compare --svg %s/part.svg --connect %s & "
+                 "sleep 0.%d; kill -INT $!; wait $!", rollout, directory, address, tenths);
+        FILE *pipe = popen(command, "r");
+        text[fread(text, 1, sizeof text - 1, pipe)] = 0;
+        int status = pclose(pipe);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "ends with %d:\n%s", status, text);
+        const char *line = strstr(text, "{\"world\"");
+        ck_assert_msg(line != NULL, "%s", text);
+        cJSON *summary = cJSON_Parse(line);
+        ck_assert(cJSON_IsNull(cJSON_GetObjectItem(summary, "return_first_episode")));
+        ck_assert_double_gt(number_of(summary, "transitions"), 0);
+        ck_assert_double_lt(number_of(summary, "transitions"), 3 * 100);
+        ck_assert_double_eq(number_of(summary, "lost"), 0);
+        cJSON_Delete(summary);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(a_rollout_that_cannot_be_says_why_and_with_which_code)
 {
     begin();
@@ -513,6 +538,7 @@ int main(int argc, char **argv)
     SUITE_TEST(suite, a_held_prior_acts_as_if_nothing_had_happened_and_learns_all_the_same);
     SUITE_TEST(suite, refusals_name_what_is_wrong);
     SUITE_TEST(suite, a_rollout_tells_its_summary_and_draws_its_picture);
+    SUITE_TEST(suite, an_interrupted_rollout_tells_its_summary_so_far);
     SUITE_TEST(suite, a_rollout_that_cannot_be_says_why_and_with_which_code);
     SUITE_TEST(suite, the_benchmark_of_serving_tells_what_it_measured);
     return suite_finish(suite);
