@@ -348,7 +348,8 @@ static int take_action(struct call *call, size_t i, const struct wire_envelope *
         return call_fail(call->bel, BEL_PROTOCOL, "%s: an action for observation %llu instead of %llu", session->id,
                          (unsigned long long)action->seq, (unsigned long long)session->seq + 1);
     if (wanted && action->status == WIRE_STATUS_OTHER_TASK && action->action.count == 0)
-        return call_fail(call->bel, BEL_OUT_OF_STEP, "%s: the task was reset since; begin with bel_act", session->id);
+        return call_fail(call->bel, BEL_OUT_OF_STEP, "%s: the task was reset since; begin with bel_act",
+                         session->id);
     if (wanted && action->action.count != dim)
         return call_fail(call->bel, BEL_PROTOCOL, "%s: an action of %zu numbers instead of %zu", session->id,
                          action->action.count, dim);

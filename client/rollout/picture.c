@@ -1,8 +1,8 @@
 // Small multiples, one panel for each robot, ordered by task; the contract is in picture.h.
 //
 // One-dimensional tasks are drawn over time: the hidden target as a line, the belief as a band of one standard
-// deviation around its estimate, and what the robot really does. A belief knows most of what it will ever know after
-// a few steps, so time runs on a square-root scale. Two-dimensional ones are drawn in their plane: the
+// deviation around its estimate, and what the robot really does. A belief knows most of what it will ever know
+// after a few steps, so time runs on a square-root scale. Two-dimensional ones are drawn in their plane: the
 // hidden goal, the paths of the episodes, the belief as ellipses that shrink.
 #include "picture.h"
 
