@@ -83,6 +83,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         options->features = 16;
         options->probes = 16;
         options->prior_noise = 0.2;
+        options->divergence_target = 0.02;
+        options->freeze = 0.15;
         options->minibatch = 100;
     }
 }
