@@ -128,12 +128,12 @@ void basis_row(const struct train *train, enum head_kind kind, float *in, const 
 }
 
 size_t basis_rows(const struct train *train, enum head_kind kind, float *in, double *y, size_t slot, size_t first,
-                  size_t stride)
+                  size_t stride, size_t limit)
 {
     const struct replay *r = &train->replay;
     const struct head *head = &train->model->heads[kind];
     size_t obs = r->observation_dim, inputs = basis_inputs(train, kind), count = 0;
-    for (size_t t = first; t < r->count[slot]; t += stride, count++) {
+    for (size_t t = first; t < r->count[slot] && count < limit; t += stride, count++) {
         size_t row = slot * r->steps + t;
         const float *s = r->observation + row * obs, *next = r->next_observation + row * obs;
         basis_row(train, kind, in + count * inputs, s, r->action + row * r->action_dim, next);
@@ -165,8 +165,14 @@ static void basis_part(void *context, size_t part, unsigned thread)
     // An empty slot (everything in it was void) has nothing to say; another is drawn.
     for (int tries = 0; rows == 0 && tries < 100; tries++) {
         slot = random_below(&stream, (uint32_t)replay_slots(&train->replay));
-        size_t first = random_below(&stream, (uint32_t)o->basis_stride);
-        rows = basis_rows(train, job->kind, work->in[thread], work->y[thread], slot, first, o->basis_stride);
+        size_t first = random_below(&stream, (uint32_t)o->basis_stride), stride = o->basis_stride;
+        // What is predicted from few data matters as much as what is from many, and comes seldom.
+        if (o->basis_early > 0 && random_uniform(&stream) < o->basis_early) {
+            first = 0;
+            stride = 1;
+        }
+        size_t limit = (train->replay.steps + o->basis_stride - 1) / o->basis_stride;
+        rows = basis_rows(train, job->kind, work->in[thread], work->y[thread], slot, first, stride, limit);
     }
     work->errors[part] = rows == 0 ? -EDOM
                                    : basis_evidence(&train->basis[job->kind], &work->values[part],
@@ -244,7 +250,7 @@ static int between_tasks(struct train *train, enum head_kind kind, double *C)
     for (size_t i = 0; i < tasks; i++) {
         // The newest ones.
         size_t slot = (size_t)((train->replay.added - 1 - i) % train->replay.slots);
-        size_t rows = basis_rows(train, kind, work->in[0], work->y[0], slot, 0, 1);
+        size_t rows = basis_rows(train, kind, work->in[0], work->y[0], slot, 0, 1, SIZE_MAX);
         if (rows == 0 || basis_evidence(basis, &value, NULL, work->in[0], work->y[0], rows, work->scratch[kind][0]))
             continue;
         memcpy(weights + used++ * D * d, basis_weights(basis, work->scratch[kind][0]), D * d * sizeof *weights);

@@ -46,6 +46,7 @@ static const struct option_row rows[] = {
     {"basis-updates", 'u', AT(basis_updates), 0, 1000, "of the basis in one iteration"},
     {"basis-tasks", 'u', AT(basis_tasks), 1, 1024, "replayed meta-episodes of one update"},
     {"basis-stride", 'u', AT(basis_stride), 1, 1000, "every how many-th transition of them is used"},
+    {"basis-early", 'f', AT(basis_early), 0, 1, "share of them of which the first transitions are used instead"},
     {"warmup", 'u', AT(warmup), 0, 100000, "updates of the basis after the first rollout"},
     {"basis-norm-limit", 'f', AT(basis_norm_limit), 0, 1e6, "of the basis' gradient"},
     {"freeze", 'f', AT(freeze), 0, 1, "share of the frames after which the basis stays as it is"},
@@ -75,7 +76,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .input_clip = 8,
         .critic_sees_task = 1, .clamp_actions = 1,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
-        .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .warmup = 50, .basis_norm_limit = 1,
+        .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
         .freeze = 0.35, .prior_noise = 0.01, .replay = 512,
     };
     if (!strncmp(world->name, "point", 5)) {

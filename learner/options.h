@@ -51,6 +51,7 @@ struct options {
     uint64_t basis_hidden;
     double basis_rate;
     uint64_t basis_updates, basis_tasks, basis_stride, warmup;
+    double basis_early;          // share of them of which the first transitions are used, and not every stride-th
     double basis_norm_limit;
     double freeze;               // share of the frames after which the basis is constant
     double prior_noise;          // Omega0 / nu0, of unit target variance

@@ -91,9 +91,10 @@ float *basis_work_input(struct train *train);
 struct basis_scratch *basis_work_scratch(struct train *train, enum head_kind kind);
 int learn_basis(struct train *train, size_t updates, double rate, char *why, size_t why_size);
 int choose_probes(struct train *train, char *why, size_t why_size);
-// Basis input rows of a head for transitions of one replay slot; rows first, first + stride, ... ; returns how many.
+// Basis input rows of a head for transitions first, first + stride, ... of one replay slot; returns how many, at most
+// limit.
 size_t basis_rows(const struct train *train, enum head_kind kind, float *in, double *y, size_t slot, size_t first,
-                  size_t stride);
+                  size_t stride, size_t limit);
 void basis_row(const struct train *train, enum head_kind kind, float *in, const float *observation,
                const float *action, const float *next_observation);
 size_t basis_inputs(const struct train *train, enum head_kind kind);
