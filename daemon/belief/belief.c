@@ -44,6 +44,7 @@ void belief_init(struct belief *belief, size_t features, size_t targets, void *m
 void belief_reset(struct belief *belief)
 {
     belief->count = 0;
+    belief->wide = 0;
     belief->digest = (struct digest){{0}};
     // Of an absent head there may be no memory at all.
     size_t size = belief_size(belief->features, belief->targets);
@@ -60,6 +61,7 @@ void belief_copy(struct belief *to, const struct belief *from)
 {
     assert(same_dimensions(to, from));
     to->count = from->count;
+    to->wide = from->wide;
     to->digest = from->digest;
     size_t size = belief_size(from->features, from->targets);
     if (size)
@@ -90,7 +92,7 @@ int belief_round(int32_t *z, size_t *where, const float *features, size_t D, con
 void belief_add(struct belief *belief, const int32_t *z)
 {
     size_t P = belief->features + belief->targets;
-    kernels_best()->sum_add(belief->low, belief->high, z, P, 1);
+    belief->wide |= kernels_best()->sum_add(belief->low, belief->high, z, P, 1);
     belief->digest = digest_sum(belief->digest, digest_of_transition(z, P));
     belief->count++;
 }
@@ -100,7 +102,7 @@ int belief_remove(struct belief *belief, const int32_t *z)
     if (!belief->count)
         return -EINVAL;
     size_t P = belief->features + belief->targets;
-    kernels_best()->sum_add(belief->low, belief->high, z, P, -1);
+    belief->wide |= kernels_best()->sum_add(belief->low, belief->high, z, P, -1);
     belief->digest = digest_difference(belief->digest, digest_of_transition(z, P));
     belief->count--;
     return 0;
@@ -110,8 +112,8 @@ int belief_merge(struct belief *belief, const struct belief *other)
 {
     if (!same_dimensions(belief, other) || other->count > BELIEF_COUNT_LIMIT - belief->count)
         return -EINVAL;
-    kernels_best()->sum_merge(belief->low, belief->high, other->low, other->high,
-                              belief_entries(belief->features, belief->targets), 1);
+    belief->wide = kernels_best()->sum_merge(belief->low, belief->high, other->low, other->high,
+                                             belief_entries(belief->features, belief->targets), 1);
     belief->digest = digest_sum(belief->digest, other->digest);
     belief->count += other->count;
     return 0;
@@ -123,8 +125,8 @@ int belief_subtract(struct belief *belief, const struct belief *other)
         return -EINVAL;
     belief->digest = digest_difference(belief->digest, other->digest);
     belief->count -= other->count;
-    kernels_best()->sum_merge(belief->low, belief->high, other->low, other->high,
-                              belief_entries(belief->features, belief->targets), -1);
+    belief->wide = kernels_best()->sum_merge(belief->low, belief->high, other->low, other->high,
+                                             belief_entries(belief->features, belief->targets), -1);
     return 0;
 }
 

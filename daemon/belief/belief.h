@@ -34,8 +34,9 @@ struct belief {
     size_t targets;       // d
     uint64_t count;       // transitions absorbed
     struct digest digest; // of count and sum, kept up to date
-    uint64_t *low;        // packed lower triangle of S, low words   (P (P + 1) / 2), P = D + d
-    int64_t *high;        // high words                              (the same)
+    uint64_t *low;        // packed lower triangle of S, low words, to be read as signed   (P (P + 1) / 2), P = D + d
+    int64_t *high;        // high words: an entry is high 2^64 + low                       (the same)
+    int wide;             // some high word may be other than zero; no result depends on it
 };
 
 // Entries of the packed triangle, and bytes of memory behind a belief (aligned to KERNEL_ALIGNMENT).

@@ -52,7 +52,8 @@ void belief_encode(uint8_t *out, const struct belief *belief)
     size_t entries = belief_entries(belief->features, belief->targets);
     for (size_t i = 0; i < entries; i++) {
         put(out + HEADER_SIZE + ENTRY_SIZE * i, belief->low[i], 8);
-        put(out + HEADER_SIZE + ENTRY_SIZE * i + 8, (uint64_t)belief->high[i], 8);
+        // In memory the low word carries a sign of its own, here the whole number does.
+        put(out + HEADER_SIZE + ENTRY_SIZE * i + 8, (uint64_t)belief->high[i] - (belief->low[i] >> 63), 8);
     }
 }
 
@@ -91,7 +92,7 @@ int belief_decode(struct belief *belief, const uint8_t *bytes, size_t size)
             int64_t high = (int64_t)get(entry + 8, 8);
             if (!possible(low, high, count, r == c, r >= D, c >= D))
                 return -EBADMSG;
-            digest = digest_sum(digest, digest_of_entry(r, c, low, high));
+            digest = digest_sum(digest, digest_of_entry(r, c, low, high + (int64_t)(low >> 63)));
         }
     }
     if (!digest_equal(digest, claimed))
@@ -99,10 +100,12 @@ int belief_decode(struct belief *belief, const uint8_t *bytes, size_t size)
 
     belief->count = count;
     belief->digest = digest;
+    belief->wide = 0;
     entry = bytes + HEADER_SIZE;
     for (size_t i = 0; i < belief_entries(D, d); i++, entry += ENTRY_SIZE) {
         belief->low[i] = get(entry, 8);
-        belief->high[i] = (int64_t)get(entry + 8, 8);
+        belief->high[i] = (int64_t)(get(entry + 8, 8) + (belief->low[i] >> 63));
+        belief->wide |= belief->high[i] != 0;
     }
     return 0;
 }

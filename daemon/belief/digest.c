@@ -40,12 +40,15 @@ static uint64_t negate(uint64_t a) { return a ? PRIME - a : 0; }
 
 static uint64_t multiply(uint64_t a, uint64_t b) { return reduce((unsigned __int128)a * b); }
 
-// A two's complement number of 128 bits: high 2^64 + low, and 2^64 = 8 mod p.
-static uint64_t residue(uint64_t low, int64_t high)
+static uint64_t residue(int64_t x)
 {
-    uint64_t size = high < 0 ? -(uint64_t)high : (uint64_t)high;
-    uint64_t upper = multiply(reduce(size), 8);
-    return add(reduce(low), high < 0 ? negate(upper) : upper);
+    return x < 0 ? negate(reduce(-(uint64_t)x)) : reduce((uint64_t)x);
+}
+
+// high 2^64 + low, and 2^64 = 8 mod p.
+static uint64_t residue_of_words(uint64_t low, int64_t high)
+{
+    return add(residue((int64_t)low), multiply(residue(high), 8));
 }
 
 static uint64_t draw(struct random_stream *stream)
@@ -121,7 +124,7 @@ struct digest digest_of_entry(size_t r, size_t c, uint64_t low, int64_t high)
         uint64_t weight = multiply(u[r], v[c]);
         if (r != c)
             weight = add(weight, multiply(u[c], v[r]));
-        digest.word[pair] = multiply(weight, residue(low, high));
+        digest.word[pair] = multiply(weight, residue_of_words(low, high));
     }
     return digest;
 }

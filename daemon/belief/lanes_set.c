@@ -92,10 +92,9 @@ static void exact(double *restrict hi, double *restrict lo, const double *prior,
                   const uint64_t *low, const int64_t *high, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        // The low word counts as signed, with its sign carried into the high word, and is cut in two. A piece
-        // becomes a double by standing in the low bits of 2^52 (of 1.5 2^52 if it has a sign).
-        uint64_t upper = (uint64_t)high[i] + (low[i] >> 63);
-        double top = (as_double(0x4338000000000000 + upper) - 0x1.8p52) * 0x1p16;
+        // The signed low word is cut in two. A piece becomes a double by standing in the low bits of 2^52 (of
+        // 1.5 2^52 if it has a sign).
+        double top = (as_double(0x4338000000000000 + (uint64_t)high[i]) - 0x1.8p52) * 0x1p16;
         double middle = (as_double(0x4330000000000000 | (low[i] >> 32 ^ 0x80000000)) - (0x1p52 + 0x1p31)) * 0x1p-16;
         double bottom = (as_double(0x4330000000000000 | (low[i] & 0xffffffff)) - 0x1p52) * 0x1p-48;
         double sum, lost, lost_too, lost_then;

@@ -170,7 +170,8 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
     size_t columns = factor ? P : D;
     int corner_lost = 0;
     for (;;) {
-        p->kernels->sum_to_panel(p->panel, p->stride, prior->packed, belief->low, belief->high, P, columns, *first);
+        p->kernels->sum_to_panel(p->panel, p->stride, prior->packed, belief->low, belief->wide ? belief->high : NULL, P,
+                                 columns, *first);
         for (size_t c = 0; c < columns; c++)
             diagonal[c] = p->panel[c * p->stride + c];
         fill_rows(p, *first, columns, interest);

@@ -33,19 +33,19 @@ struct kernels {
     void (*tanh)(float *x, size_t count);
 
     // S += z z' (sign = 1) or S -= z z' (sign = -1) for the packed lower triangle of S.
-    //   z (P), P > 0, fixed point, |z| <= 2^29. S in 128-bit two's complement, low and high words apart, column
-    //   after column: entry (r, c), r >= c, at c P - c (c - 1) / 2 + (r - c). Always canonical, so equal
-    //   sums are equal bytes. Exact; cannot overflow in fewer than 2^69 additions.
-    void (*sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
+    //   z (P), P > 0, fixed point, |z| <= 2^29. S column after column: entry (r, c), r >= c, at
+    //   c P - c (c - 1) / 2 + (r - c). An entry is high 2^64 + low with the bits of `low` read as a signed number:
+    //   one way to write each value, so equal sums are equal bytes. Exact; cannot overflow in fewer than 2^69
+    //   additions. Returns whether any high word changed; those of a small sum are all zero and are not touched.
+    int (*sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
 
-    // a += b (sign = 1) or a -= b (sign = -1), entry by entry, 128 bits.
-    void (*sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
+    // a += b (sign = 1) or a -= b (sign = -1), entry by entry. Returns whether any high word of a is not zero.
+    int (*sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
                       size_t count, int sign);
 
     // panel[c][r] = prior[...] + S[r][c] 2^-48 for the columns c < columns and their rows c <= r < rows; column
-    // c of the panel starts at panel + c * stride. prior is packed as S is. Of each 128-bit entry the low
-    // word l is taken as signed and h = high + (l < 0), so that small negative numbers keep their digits;
-    // it becomes the double fma((double)h, 2^64, (double)l), times 2^-48, then one addition.
+    // c of the panel starts at panel + c * stride. prior is packed as S is. An entry becomes the double
+    // fma((double)high, 2^64, (double)low), times 2^-48, then one addition. high NULL: all zero, the same bits.
     // Other rows are not touched.
     void (*sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
                          const int64_t *high, size_t P, size_t columns, size_t rows);

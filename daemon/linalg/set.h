@@ -12,9 +12,9 @@
 void KERNEL(layer)(float *out, size_t out_stride, const float *in, size_t in_stride, const float *weight,
                    const float *bias, size_t batch, size_t inputs, size_t outputs, int with_tanh);
 void KERNEL(tanh)(float *x, size_t count);
-void KERNEL(sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
-void KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
-                       size_t count, int sign);
+int KERNEL(sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
+int KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high, size_t count,
+                      int sign);
 void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
                           const int64_t *high, size_t P, size_t columns, size_t rows);
 size_t KERNEL(factor)(double *panel, size_t stride, size_t D, size_t rows);

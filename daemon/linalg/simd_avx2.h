@@ -78,15 +78,11 @@ SIMD_INLINE i64v i64_widen_lanes(const int32_t *p, size_t first, size_t end)
 }
 SIMD_INLINE i64v i64_product(i64v a, i64v b) { return _mm256_mul_epi32(a, b); }
 SIMD_INLINE i64v i64_add(i64v a, i64v b) { return _mm256_add_epi64(a, b); }
-SIMD_INLINE i64v i64_sub(i64v a, i64v b) { return _mm256_sub_epi64(a, b); }
-SIMD_INLINE i64v i64_sign(i64v a) { return _mm256_cmpgt_epi64(_mm256_setzero_si256(), a); }
-SIMD_INLINE i64v simd_below(i64v x, i64v y)
+SIMD_INLINE i64v i64_overflown(i64v a, i64v b, i64v sum)
 {
-    i64v top = _mm256_set1_epi64x(INT64_MIN);  // unsigned order is signed order with the top bit flipped
-    return _mm256_cmpgt_epi64(_mm256_xor_si256(y, top), _mm256_xor_si256(x, top));
+    return _mm256_and_si256(_mm256_xor_si256(a, sum), _mm256_xor_si256(b, sum));
 }
-SIMD_INLINE i64v i64_add_below(i64v a, i64v x, i64v y) { return _mm256_sub_epi64(a, simd_below(x, y)); }
-SIMD_INLINE i64v i64_sub_below(i64v a, i64v x, i64v y) { return _mm256_add_epi64(a, simd_below(x, y)); }
+SIMD_INLINE int i64_any_negative(i64v a) { return _mm256_movemask_pd(_mm256_castsi256_pd(a)) != 0; }
 
 // AVX2 cannot convert 64-bit integers. Their halves become doubles exactly by placing the bits under the
 // exponent of 2^52 and 2^84; the last addition is the only one that rounds.

@@ -75,13 +75,8 @@ SIMD_INLINE i64v i64_widen_lanes(const int32_t *p, size_t first, size_t end)
 }
 SIMD_INLINE i64v i64_product(i64v a, i64v b) { return _mm512_mul_epi32(a, b); }
 SIMD_INLINE i64v i64_add(i64v a, i64v b) { return _mm512_add_epi64(a, b); }
-SIMD_INLINE i64v i64_sub(i64v a, i64v b) { return _mm512_sub_epi64(a, b); }
-SIMD_INLINE i64v i64_sign(i64v a) { return _mm512_srai_epi64(a, 63); }
-SIMD_INLINE i64v i64_add_below(i64v a, i64v x, i64v y)
+SIMD_INLINE i64v i64_overflown(i64v a, i64v b, i64v sum)
 {
-    return _mm512_mask_sub_epi64(a, _mm512_cmplt_epu64_mask(x, y), a, _mm512_set1_epi64(-1));
+    return _mm512_and_si512(_mm512_xor_si512(a, sum), _mm512_xor_si512(b, sum));
 }
-SIMD_INLINE i64v i64_sub_below(i64v a, i64v x, i64v y)
-{
-    return _mm512_mask_add_epi64(a, _mm512_cmplt_epu64_mask(x, y), a, _mm512_set1_epi64(-1));
-}
+SIMD_INLINE int i64_any_negative(i64v a) { return _mm512_movepi64_mask(a) != 0; }

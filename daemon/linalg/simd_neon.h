@@ -95,11 +95,8 @@ SIMD_INLINE i64v i64_widen_lanes(const int32_t *p, size_t first, size_t end)
 }
 SIMD_INLINE i64v i64_product(i64v a, i64v b) { return vmull_s32(vmovn_s64(a), vmovn_s64(b)); }
 SIMD_INLINE i64v i64_add(i64v a, i64v b) { return vaddq_s64(a, b); }
-SIMD_INLINE i64v i64_sub(i64v a, i64v b) { return vsubq_s64(a, b); }
-SIMD_INLINE i64v i64_sign(i64v a) { return vshrq_n_s64(a, 63); }
-SIMD_INLINE i64v simd_below(i64v x, i64v y)
+SIMD_INLINE i64v i64_overflown(i64v a, i64v b, i64v sum)
 {
-    return vreinterpretq_s64_u64(vcltq_u64(vreinterpretq_u64_s64(x), vreinterpretq_u64_s64(y)));
+    return vandq_s64(veorq_s64(a, sum), veorq_s64(b, sum));
 }
-SIMD_INLINE i64v i64_add_below(i64v a, i64v x, i64v y) { return vsubq_s64(a, simd_below(x, y)); }
-SIMD_INLINE i64v i64_sub_below(i64v a, i64v x, i64v y) { return vaddq_s64(a, simd_below(x, y)); }
+SIMD_INLINE int i64_any_negative(i64v a) { return (vgetq_lane_s64(a, 0) | vgetq_lane_s64(a, 1)) < 0; }

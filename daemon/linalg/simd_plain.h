@@ -66,7 +66,5 @@ SIMD_INLINE i64v i64_widen_lanes(const int32_t *p, size_t first, size_t end)
 }
 SIMD_INLINE i64v i64_product(i64v a, i64v b) { return a * b; }
 SIMD_INLINE i64v i64_add(i64v a, i64v b) { return (i64v)((uint64_t)a + (uint64_t)b); }
-SIMD_INLINE i64v i64_sub(i64v a, i64v b) { return (i64v)((uint64_t)a - (uint64_t)b); }
-SIMD_INLINE i64v i64_sign(i64v a) { return -(a < 0); }
-SIMD_INLINE i64v i64_add_below(i64v a, i64v x, i64v y) { return i64_add(a, (uint64_t)x < (uint64_t)y); }
-SIMD_INLINE i64v i64_sub_below(i64v a, i64v x, i64v y) { return i64_sub(a, (uint64_t)x < (uint64_t)y); }
+SIMD_INLINE i64v i64_overflown(i64v a, i64v b, i64v sum) { return (a ^ sum) & (b ^ sum); }
+SIMD_INLINE int i64_any_negative(i64v a) { return a < 0; }

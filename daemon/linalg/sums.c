@@ -1,107 +1,111 @@
 // Exact sums of z z' in 128-bit integers, and their way into doubles.
 //
-// Two limbs in two arrays, so that lanes hold neighbouring entries: add the low words, see the carry by
-// comparing, add it to the high words.
+// Two words in two arrays. The low word is signed, so it is the whole value until it first overflows, which takes
+// tens of thousands of ordinary transitions: until then no high word is read or written, and half the bytes stay
+// where they are.
 
 #include "set.h"
 #include "simd.h"
 
-// (low, high) += product, lane by lane
-SIMD_INLINE void add_product(i64v *low, i64v *high, i64v product)
+// What a low word lost or gained by overflowing.
+static void carry(int64_t *high, const uint64_t *low, i64v overflown, size_t count)
 {
-    *low = i64_add(*low, product);
-    *high = i64_add_below(i64_add(*high, i64_sign(product)), *low, product);
+    int64_t lanes[F64_LANES];
+    i64_store(lanes, overflown);
+    for (size_t i = 0; i < count; i++)
+        if (lanes[i] < 0)
+            high[i] += (int64_t)low[i] < 0 ? 1 : -1;
 }
 
-// The triangle is one array, walked in aligned vectors that are loaded and stored once: a vector in which
-// a column ends holds the beginning of the next one too. (Going column by column, each column's first
-// load would wait for the last store of the one before.)
-void KERNEL(sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign)
+// S += product for `count` entries; whether any high word changed.
+SIMD_INLINE int add_product(uint64_t *low, int64_t *high, i64v product, size_t count)
 {
-    size_t entries = P * (P + 1) / 2, left = P, c = 0;  // left: entries of column c from entry i on
-    // |z| <= 2^29, so a change of sign stays within 32 bits.
-    i64v factor = i64_all(sign * z[0]);
-    for (size_t i = 0; i < entries; i += F64_LANES) {
-        i64v product;
-        if (left >= F64_LANES) {
-            product = i64_product(factor, i64_widen(z + P - left));
-            left -= F64_LANES;
-        } else {
-            product = i64_product(factor, i64_widen_lanes(z + P - left, 0, left));
-            for (size_t lane = left; lane < F64_LANES && ++c < P; lane += P - c) {
-                size_t end = lane + P - c < F64_LANES ? lane + P - c : F64_LANES;
-                factor = i64_all(sign * z[c]);
-                product = i64_add(product, i64_product(factor, i64_widen_lanes(z + c - lane, lane, end)));
-                left = P - c - (end - lane);
+    i64v before = count < F64_LANES ? i64_load_first(low, count) : i64_load(low), after = i64_add(before, product);
+    if (count < F64_LANES)
+        i64_store_first(low, after, count);
+    else
+        i64_store(low, after);
+    i64v overflown = i64_overflown(before, product, after);
+    if (__builtin_expect(!i64_any_negative(overflown), 1))
+        return 0;
+    carry(high, low, overflown, count);
+    return 1;
+}
+
+// The triangle is one array, walked in aligned vectors that are loaded and stored once. A vector in which a column
+// ends holds the beginning of the next one too, so its product waits until that has been added. (Column by column,
+// each column's first load would wait for the last store of the one before.)
+int KERNEL(sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign)
+{
+    size_t lane = 0;  // where column c begins in the vector
+    int changed = 0;
+    i64v product = i64_all(0);
+    for (size_t c = 0; c < P; c++) {
+        // |z| <= 2^29, so a change of sign stays within 32 bits.
+        i64v factor = i64_all(sign * z[c]);
+        const int32_t *row = z + c - lane;
+        size_t end = lane + P - c;
+        product = i64_add(product, i64_product(factor, i64_widen_lanes(row, lane, end < F64_LANES ? end : F64_LANES)));
+        if (end >= F64_LANES) {
+            for (;;) {
+                changed |= add_product(low, high, product, F64_LANES);
+                low += F64_LANES, high += F64_LANES, row += F64_LANES, end -= F64_LANES;
+                if (end < F64_LANES)
+                    break;
+                product = i64_product(factor, i64_widen(row));
             }
+            product = i64_product(factor, i64_widen_lanes(row, 0, end));
         }
-        size_t count = entries - i;
-        if (count >= F64_LANES) {
-            i64v l = i64_load(low + i), h = i64_load(high + i);
-            add_product(&l, &h, product);
-            i64_store(low + i, l);
-            i64_store(high + i, h);
-        } else {
-            i64v l = i64_load_first(low + i, count), h = i64_load_first(high + i, count);
-            add_product(&l, &h, product);
-            i64_store_first(low + i, l, count);
-            i64_store_first(high + i, h, count);
-        }
+        lane = end;
     }
+    return lane ? changed | add_product(low, high, product, lane) : changed;
 }
 
-static void merge_add(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
-                      size_t left)
+int KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high, size_t count,
+                      int sign)
 {
-    i64v a = i64_load_first(low, left), b = i64_load_first(other_low, left), sum = i64_add(a, b);
-    i64v h = i64_add(i64_load_first(high, left), i64_load_first(other_high, left));
-    i64_store_first(low, sum, left);
-    i64_store_first(high, i64_add_below(h, sum, b), left);
-}
-
-static void merge_subtract(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
-                           size_t left)
-{
-    i64v a = i64_load_first(low, left), b = i64_load_first(other_low, left);
-    i64v h = i64_sub(i64_load_first(high, left), i64_load_first(other_high, left));
-    i64_store_first(low, i64_sub(a, b), left);
-    i64_store_first(high, i64_sub_below(h, a, b), left);
-}
-
-void KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high,
-                       size_t count, int sign)
-{
-    for (size_t i = 0; i < count; i += F64_LANES) {
-        size_t left = count - i < F64_LANES ? count - i : F64_LANES;
-        if (sign > 0)
-            merge_add(low + i, high + i, other_low + i, other_high + i, left);
-        else
-            merge_subtract(low + i, high + i, other_low + i, other_high + i, left);
+    int64_t any = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t sum;
+        int overflown = sign > 0 ? __builtin_add_overflow((int64_t)low[i], (int64_t)other_low[i], &sum)
+                                 : __builtin_sub_overflow((int64_t)low[i], (int64_t)other_low[i], &sum);
+        low[i] = (uint64_t)sum;
+        high[i] += sign > 0 ? other_high[i] : -other_high[i];
+        high[i] += overflown ? (sum < 0 ? 1 : -1) : 0;
+        any |= high[i];
     }
+    return any != 0;
 }
 
 // prior + (high 2^64 + low) 2^-48; the scaling is exact, so fusing it with the addition changes no bit.
-SIMD_INLINE f64v with_prior(f64v prior, i64v low, i64v high)
+SIMD_INLINE f64v with_prior(const double *prior, const uint64_t *low, const int64_t *high, size_t count)
 {
-    f64v upper = f64_from_i64(i64_sub(high, i64_sign(low)));
-    return f64_fma(f64_fma(upper, f64_all(0x1p64), f64_from_i64(low)), f64_all(0x1p-48), prior);
+    int whole = count >= F64_LANES;
+    f64v sum = f64_from_i64(whole ? i64_load(low) : i64_load_first(low, count));
+    if (high)
+        sum = f64_fma(f64_from_i64(whole ? i64_load(high) : i64_load_first(high, count)), f64_all(0x1p64), sum);
+    return f64_fma(sum, f64_all(0x1p-48), whole ? f64_load(prior) : f64_load_first(prior, count));
 }
 
-void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low,
-                          const int64_t *high, size_t P, size_t columns, size_t rows)
+SIMD_INLINE void fill_column(double *column, const double *prior, const uint64_t *low, const int64_t *high,
+                             size_t count)
 {
-    for (size_t c = 0; c < columns; c++) {
-        // Entry (r, c) stands at i + r.
-        size_t i = c * P - c * (c + 1) / 2, r = c;
-        double *column = panel + c * stride;
-        for (; r + F64_LANES <= rows; r += F64_LANES)
-            f64_store(column + r, with_prior(f64_load(prior + i + r), i64_load(low + i + r),
-                                             i64_load(high + i + r)));
-        if (r < rows) {
-            size_t left = rows - r;
-            f64v sum = with_prior(f64_load_first(prior + i + r, left), i64_load_first(low + i + r, left),
-                                  i64_load_first(high + i + r, left));
-            f64_store_first(column + r, sum, left);
-        }
+    size_t r = 0;
+    for (; r + F64_LANES <= count; r += F64_LANES)
+        f64_store(column + r, with_prior(prior + r, low + r, high ? high + r : NULL, F64_LANES));
+    if (r < count)
+        f64_store_first(column + r, with_prior(prior + r, low + r, high ? high + r : NULL, count - r), count - r);
+}
+
+void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *low, const int64_t *high,
+                          size_t P, size_t columns, size_t rows)
+{
+    size_t entry = 0;  // (c, c)
+    for (size_t c = 0; c < columns; entry += P - c, c++) {
+        double *diagonal = panel + c * stride + c;
+        if (high)
+            fill_column(diagonal, prior + entry, low + entry, high + entry, rows - c);
+        else
+            fill_column(diagonal, prior + entry, low + entry, NULL, rows - c);
     }
 }

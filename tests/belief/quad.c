@@ -43,7 +43,7 @@ static quad *assemble(const struct scenario *s, const struct belief *belief)
     for (size_t c = 0; c < P; c++) {
         for (size_t r = c; r < P; r++, entry++) {
             // Three exact pieces.
-            A[r * P + c] += ((quad)belief->high[entry] * 0x1p64 + (quad)belief->low[entry]) * 0x1p-48;
+            A[r * P + c] += ((quad)belief->high[entry] * 0x1p64 + (quad)(int64_t)belief->low[entry]) * 0x1p-48;
             A[c * P + r] = A[r * P + c];
         }
     }

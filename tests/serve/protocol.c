@@ -923,7 +923,7 @@ START_TEST(damaged_memory_is_an_internal_error)
     live(&peer, &robot, handle, 5, digest);
     struct session *session = session_find(&server->sessions, "robot");
     for (int h = 0; h < HEAD_COUNT; h++)
-        session->belief.heads[h].high[0] = INT64_MIN / 2;
+        session->belief.heads[h].low[0] = (uint64_t)INT64_MIN;
     log_set_level(LOG_ERROR);
     peer_refused(&peer, robot_step(&robot, handle, 6), WIRE_INTERNAL, "");
     peer_refused(&peer, robot_step(&robot, handle, 6), WIRE_INTERNAL, "");
