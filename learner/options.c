@@ -86,6 +86,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         options->prior_noise = 0.2;
         options->divergence_target = 0.02;
         options->freeze = 0.15;
+        options->basis_stride = 1;
+        options->basis_tasks = 16;
         options->minibatch = 100;
     }
 }

@@ -150,12 +150,20 @@ double actor_loss(struct actor *actor, const struct experience *experience, cons
     real *dmean = net_doutput(net, scratch->dactivations, B);
 
     double loss = 0, divergence = 0, clipped = 0, share = 1 / (double)B, entropy = 0;
+    double inverse[PPO_ACTIONS_LIMIT], z[PPO_ACTIONS_LIMIT];
     memset(dlog_sd, 0, A * sizeof *dlog_sd);
+    for (size_t i = 0; i < A; i++)
+        inverse[i] = exp(-(double)log_sd[i]);
     for (size_t b = 0; b < B; b++) {
         const real *action = experience->action + index[b] * A;
         double advantage = (double)experience->advantage[index[b]];
-        double log_ratio = gaussian_log_density(action, mean + b * A, log_sd, A)
-                           - (double)experience->log_density[index[b]];
+        // ln p = sum of -z z / 2 - ln sd - ln(2 pi) / 2,  z = (a - mean) / sd
+        double log_density = -0.5 * (double)A * LOG_TWO_PI;
+        for (size_t i = 0; i < A; i++) {
+            z[i] = ((double)action[i] - (double)mean[b * A + i]) * inverse[i];
+            log_density -= 0.5 * z[i] * z[i] + (double)log_sd[i];
+        }
+        double log_ratio = log_density - (double)experience->log_density[index[b]];
         double ratio = exp(log_ratio);
         double bounded = fmin(fmax(ratio, 1 - settings->clip), 1 + settings->clip);
         // loss = -min(ratio A, clip(ratio) A); its gradient vanishes where the clipped one is chosen
@@ -165,11 +173,8 @@ double actor_loss(struct actor *actor, const struct experience *experience, cons
         clipped += share * (bounded != ratio);
         double dlog_density = held ? 0 : -share * ratio * advantage;
         for (size_t i = 0; i < A; i++) {
-            // ln p = -z z / 2 - ln sd,  z = (a - mean) / sd
-            double inverse = exp(-(double)log_sd[i]);
-            double z = ((double)action[i] - (double)mean[b * A + i]) * inverse;
-            dmean[b * A + i] = (real)(dlog_density * z * inverse);
-            dlog_sd[i] += (real)(dlog_density * (z * z - 1));
+            dmean[b * A + i] = (real)(dlog_density * z[i] * inverse[i]);
+            dlog_sd[i] += (real)(dlog_density * (z[i] * z[i] - 1));
         }
     }
     for (size_t i = 0; i < A; i++) {

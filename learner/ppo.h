@@ -35,7 +35,7 @@ struct critic {
     struct trainee trainee;
 };
 
-enum { PPO_HIDDEN_LAYERS = 2 };
+enum { PPO_HIDDEN_LAYERS = 2, PPO_ACTIONS_LIMIT = 256 };
 
 int actor_init(struct actor *actor, size_t inputs, const size_t hidden[PPO_HIDDEN_LAYERS], size_t actions);
 void actor_start(struct actor *actor, double sd, struct random_stream *stream);
