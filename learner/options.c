@@ -80,15 +80,18 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .freeze = 0.35, .prior_noise = 0.01, .replay = 512,
     };
     if (!strncmp(world->name, "point", 5)) {
+        // Short episodes: more environments for as many rows. A precise goal: less exploration in the end, and
+        // smaller moves, as an iteration's divergence counts in squares of it.
         options->frames = 1500000;
+        options->envs = 32;
+        options->sd_low = 0.06;
+        options->divergence_target = 0.02;
         options->features = 16;
         options->probes = 16;
-        options->prior_noise = 0.2;
-        options->divergence_target = 0.02;
-        options->freeze = 0.15;
-        options->basis_stride = 1;
+        options->prior_noise = 0.05;
         options->basis_tasks = 16;
-        options->minibatch = 100;
+        options->basis_stride = 1;
+        options->freeze = 0.15;
     }
 }
 
