@@ -466,17 +466,6 @@ static void start_impatient(void)
     start_with("slow_reader_seconds = 1\n");
 }
 
-static void add(Suite *suite, const char *name, const TTest *test, void (*before)(void))
-{
-    TCase *one = tcase_create(name);
-    tcase_set_timeout(one, SUITE_TIMEOUT_SECONDS);
-    tcase_add_checked_fixture(one, before, end);
-    tcase_add_test(one, test);
-    suite_add_tcase(suite, one);
-}
-
-#define ADD(test, before) add(suite, #test, test, before)
-
 int main(int argc, char **argv)
 {
     if (argc != 3) {
@@ -486,15 +475,15 @@ int main(int argc, char **argv)
     beliefd_path = argv[1];
     rollout_path = argv[2];
     Suite *suite = suite_create("end_to_end");
-    ADD(a_wrong_start_is_one_sentence_and_a_failure, start);
-    ADD(stopping_takes_leave_of_everybody_and_ends_with_zero, start);
-    ADD(after_a_kill_the_socket_is_taken_over_and_a_lost_belief_is_told, start);
-    ADD(garbage_costs_its_own_connection_and_nobody_elses, start);
-    ADD(who_does_not_read_is_dropped_and_delays_nobody, start_impatient);
-    ADD(rollouts_over_either_door_agree_and_lose_nothing, start);
-    ADD(a_killed_rollout_leaves_others_as_they_are, start);
-    ADD(a_rollout_that_was_stopped_for_a_while_delays_nobody_and_loses_nothing, start);
-    ADD(a_picture_that_cannot_be_written_is_a_failure_that_names_it, start);
-    ADD(a_rollout_whose_daemon_stops_ends_with_a_sentence, start);
+    SUITE_TEST_WITH(suite, a_wrong_start_is_one_sentence_and_a_failure, start, end);
+    SUITE_TEST_WITH(suite, stopping_takes_leave_of_everybody_and_ends_with_zero, start, end);
+    SUITE_TEST_WITH(suite, after_a_kill_the_socket_is_taken_over_and_a_lost_belief_is_told, start, end);
+    SUITE_TEST_WITH(suite, garbage_costs_its_own_connection_and_nobody_elses, start, end);
+    SUITE_TEST_WITH(suite, who_does_not_read_is_dropped_and_delays_nobody, start_impatient, end);
+    SUITE_TEST_WITH(suite, rollouts_over_either_door_agree_and_lose_nothing, start, end);
+    SUITE_TEST_WITH(suite, a_killed_rollout_leaves_others_as_they_are, start, end);
+    SUITE_TEST_WITH(suite, a_rollout_that_was_stopped_for_a_while_delays_nobody_and_loses_nothing, start, end);
+    SUITE_TEST_WITH(suite, a_picture_that_cannot_be_written_is_a_failure_that_names_it, start, end);
+    SUITE_TEST_WITH(suite, a_rollout_whose_daemon_stops_ends_with_a_sentence, start, end);
     return suite_finish(suite);
 }

@@ -269,9 +269,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("safetensors");
-    TCase *table = tcase_create("a_malformed_header_is_refused_with_a_sentence");
-    tcase_add_loop_test(table, a_malformed_header_is_refused_with_a_sentence, 0, sizeof refused / sizeof *refused);
-    suite_add_tcase(suite, table);
+    SUITE_TEST_EACH(suite, a_malformed_header_is_refused_with_a_sentence, sizeof refused / sizeof *refused);
     SUITE_TEST(suite, lengths_beyond_the_file_or_the_limits_are_refused);
     SUITE_TEST(suite, deep_nesting_is_refused);
     SUITE_TEST(suite, many_names_are_looked_at_quickly);

@@ -552,29 +552,21 @@ START_TEST(two_hundred_connections_are_served_and_one_more_is_told)
 }
 END_TEST
 
-#define DAEMON_TEST(function)                                      \
-    do {                                                           \
-        TCase *daemon_case = tcase_create(#function);              \
-        tcase_add_checked_fixture(daemon_case, set_up, tear_down); \
-        tcase_add_test(daemon_case, function);                     \
-        suite_add_tcase(suite, daemon_case);                       \
-    } while (0)
-
 int main(int argc, char **argv)
 {
     if (argc != 2)
         return 2;
     program = argv[1];
     Suite *suite = suite_create("daemon");
-    DAEMON_TEST(it_serves_on_unix_sockets_and_tcp);
-    DAEMON_TEST(a_signal_answers_what_was_sent_and_says_farewell);
-    DAEMON_TEST(a_client_that_does_not_leave_delays_the_end_by_its_limit_only);
-    DAEMON_TEST(a_second_signal_ends_at_once);
-    DAEMON_TEST(killed_and_started_again_it_serves_on_the_same_path);
-    DAEMON_TEST(a_path_that_is_taken_stays_taken);
-    DAEMON_TEST(what_is_wrong_at_the_start_is_said);
-    DAEMON_TEST(garbage_for_a_second_harms_nobody);
-    DAEMON_TEST(a_slow_reader_is_let_go_of);
-    DAEMON_TEST(two_hundred_connections_are_served_and_one_more_is_told);
+    SUITE_TEST_WITH(suite, it_serves_on_unix_sockets_and_tcp, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_signal_answers_what_was_sent_and_says_farewell, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_client_that_does_not_leave_delays_the_end_by_its_limit_only, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_second_signal_ends_at_once, set_up, tear_down);
+    SUITE_TEST_WITH(suite, killed_and_started_again_it_serves_on_the_same_path, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_path_that_is_taken_stays_taken, set_up, tear_down);
+    SUITE_TEST_WITH(suite, what_is_wrong_at_the_start_is_said, set_up, tear_down);
+    SUITE_TEST_WITH(suite, garbage_for_a_second_harms_nobody, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_slow_reader_is_let_go_of, set_up, tear_down);
+    SUITE_TEST_WITH(suite, two_hundred_connections_are_served_and_one_more_is_told, set_up, tear_down);
     return suite_finish(suite);
 }

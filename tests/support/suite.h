@@ -14,13 +14,16 @@
 enum { SUITE_TIMEOUT_SECONDS = 300 };
 
 // One test function as a case of its own, so that a failure names the fact that does not hold.
-#define SUITE_TEST(suite, function)                           \
-    do {                                                      \
-        TCase *suite_case = tcase_create(#function);          \
-        tcase_set_timeout(suite_case, SUITE_TIMEOUT_SECONDS); \
-        tcase_add_test(suite_case, function);                 \
-        suite_add_tcase(suite, suite_case);                   \
-    } while (0)
+#define SUITE_TEST(suite, function) suite_add(suite, #function, function, 1, NULL, NULL)
+
+// The same between `before` and `after`.
+#define SUITE_TEST_WITH(suite, function, before, after) suite_add(suite, #function, function, 1, before, after)
+
+// The same for each line of a table: the function finds its number in _i, 0 .. count - 1.
+#define SUITE_TEST_EACH(suite, function, count) suite_add(suite, #function, function, count, NULL, NULL)
+
+void suite_add(Suite *suite, const char *name, const TTest *test, int count, void (*before)(void),
+               void (*after)(void));
 
 // Runs all, prints check's summary, frees. The exit code for main.
 int suite_finish(Suite *suite);
