@@ -101,6 +101,14 @@ int peer_reply(struct peer *peer, struct wire_envelope *reply)
     return 1;
 }
 
+struct wire_envelope peer_answer(struct peer *peer, enum wire_kind kind)
+{
+    struct wire_envelope reply;
+    ck_assert(peer_reply(peer, &reply));
+    ck_assert_int_eq(reply.kind, kind);
+    return reply;
+}
+
 struct wire_envelope peer_ask(struct peer *peer, struct wire_envelope request)
 {
     struct wire_envelope reply;

@@ -31,6 +31,7 @@ void peer_send(struct peer *peer, struct wire_envelope request);        // the s
 // read from).
 void peer_turn(struct server *server, struct peer *const *peers, size_t count);
 int peer_reply(struct peer *peer, struct wire_envelope *reply);         // 1: the next one; 0: none
+struct wire_envelope peer_answer(struct peer *peer, enum wire_kind kind);  // the next one; it must be of that kind
 struct wire_envelope peer_ask(struct peer *peer, struct wire_envelope request);  // send, turn, the reply
 struct wire_error peer_refused(struct peer *peer, struct wire_envelope request, enum wire_error_code code,
                                const char *field);
