@@ -119,8 +119,8 @@ static void answer(struct server *server, const struct session *session, struct 
 {
     const struct remembered *step = &session->last_step;
     if (step->failed) {
-        request_refuse(server, connection, request_id, WIRE_INTERNAL, "", 0,
-                       "no finite action follows from the belief of session %s", session->name);
+        request_refuse_later(server, connection, request_id, WIRE_INTERNAL,
+                             "no finite action follows from the belief of session %s", session->name);
         return;
     }
     struct wire_envelope reply = {.request_id = request_id, .kind = WIRE_ACTION};

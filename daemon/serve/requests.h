@@ -12,7 +12,7 @@ __attribute__((format(printf, 6, 7)))
 int request_farewell(struct server *server, struct connection *connection, enum wire_error_code code,
                      uint64_t limit, uint64_t now_us, const char *format, ...);
 
-// An Error with the room reserved.
-__attribute__((format(printf, 7, 8)))
-void request_refuse(struct server *server, struct connection *connection, uint64_t request_id,
-                    enum wire_error_code code, const char *field, uint64_t limit, const char *format, ...);
+// The Error to a Step or Act whose batch has run; its room was reserved.
+__attribute__((format(printf, 5, 6)))
+void request_refuse_later(struct server *server, struct connection *connection, uint64_t request_id,
+                          enum wire_error_code code, const char *format, ...);

@@ -1,5 +1,5 @@
 // The protocol without a socket; the contract is in server.h. Here is the life of connections and of the server;
-// what a request means is in requests.c, the passes are in batch.c.
+// what a request means is in request_*.c, the passes are in batch.c.
 #include "server.h"
 
 #include "batch.h"

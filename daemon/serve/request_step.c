@@ -1,0 +1,86 @@
+// Step and Act, as far as their batch; the contract is in request.h.
+#include "request.h"
+
+#include "batch.h"
+
+#include <string.h>
+
+// A transition's fate that needs no batch: nothing changes, nothing is answered but the status.
+static void reply_status(const struct request *r, const struct session *session, uint64_t seq,
+                         enum wire_status status)
+{
+    uint8_t digest[WIRE_DIGEST_SIZE];
+    digest_bytes(digest, agent_belief_digest(&session->belief));
+    struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_ACTION};
+    reply.action = (struct wire_action){
+        .seq = seq, .status = status, .count = agent_belief_count(&session->belief),
+        .digest = {digest, sizeof digest}, .task = session->task, .reward_p = 1, .transition_p = 1};
+    server_reply(r->server, r->connection, &reply);
+}
+
+void request_take_step(const struct request *r)
+{
+    const struct wire_step *step = &r->message->step;
+    struct session *session = request_session(r, step->handle);
+    if (!session)
+        return;
+    if (session->waiting != WAITING_FOR_NOTHING)
+        batch_run(r->server, session->served);
+    const struct model *model = session->served->model;
+    size_t action_dim = step->action.count == 0 ? 0 : model->action_dim;
+    if (!request_vector_is_valid(r, step->observation, model->observation_dim, "observation") ||
+        !request_vector_is_valid(r, step->action, action_dim, "action") ||
+        !request_vector_is_valid(r, (struct wire_floats){&step->reward, 1}, 1, "reward"))
+        return;
+    int follows = session->standing && step->seq == session->seq + 1 && step->seq > 0;
+    if (follows && (step->task == 0 || step->task == session->task)) {
+        session->waiting = step->last ? WAITING_LAST_STEP : WAITING_STEP;
+        session->new_seq = step->seq;
+        session->new_reward = step->reward;
+        memcpy(session->new_observation, step->observation.values, model->observation_dim * sizeof(float));
+        memcpy(session->executed, action_dim ? step->action.values : session->action,
+               model->action_dim * sizeof(float));
+        batch_join(r->server, session, r->connection, r->message->request_id, r->now_us);
+        return;
+    }
+    request_settle(r, NULL);
+    if (step->seq == 0)
+        request_refuse(r, WIRE_INVALID, "seq", 0, "a transition's number is at least 1");
+    else if (session->last_step.valid && step->seq == session->seq)
+        batch_repeat(r->server, session, r->connection, r->message->request_id);
+    else if (seen_contains(&session->writers[0].seen, step->seq))
+        reply_status(r, session, step->seq, WIRE_STATUS_DUPLICATE);
+    else if (step->task > session->task)
+        request_refuse(r, WIRE_INVALID, "task", session->task, "task %u has not begun; the current one is %u",
+                       step->task, session->task);
+    else if (step->task != 0 && step->task < session->task)
+        reply_status(r, session, step->seq, WIRE_STATUS_OTHER_TASK);
+    else if (!session->standing)
+        request_refuse(r, WIRE_OUT_OF_STEP, "seq", 0, "there is no observation to step from; an Act gives one");
+    else
+        request_refuse(r, WIRE_OUT_OF_STEP, "seq", 0, "the session's last observation is number %llu",
+                       (unsigned long long)session->seq);
+}
+
+void request_take_act(const struct request *r)
+{
+    const struct wire_act *act = &r->message->act;
+    struct session *session = request_session(r, act->handle);
+    if (!session)
+        return;
+    if (session->waiting != WAITING_FOR_NOTHING)
+        batch_run(r->server, session->served);
+    const struct model *model = session->served->model;
+    if (!request_vector_is_valid(r, act->observation, model->observation_dim, "observation"))
+        return;
+    if (act->seq <= session->last_transition && session->last_transition > 0) {
+        request_settle(r, NULL);
+        request_refuse(r, WIRE_OUT_OF_STEP, "seq", 0, "the session's last transition is number %llu",
+                       (unsigned long long)session->last_transition);
+        return;
+    }
+    session->waiting = WAITING_ACT;
+    session->new_seq = act->seq;
+    memcpy(session->new_observation, act->observation.values, model->observation_dim * sizeof(float));
+    batch_join(r->server, session, r->connection, r->message->request_id, r->now_us);
+}
