@@ -22,6 +22,8 @@ struct head_scratch {
     size_t z_stride;
     double *targets;             // y of one item                              (d)
     struct posterior posterior;
+    struct posterior_group group;
+    struct representation_item *shown;  // what the policy is shown of each item's belief   (batch)
 };
 
 struct agent_scratch {
@@ -34,7 +36,7 @@ struct agent_scratch {
     float *hidden;               // between the layers of any network
     float *policy_inputs;        // normalised                                 (batch, policy_stride)
     size_t policy_stride;
-    float *raw;                  // one raw input row                          (input_dim)
+    float *raw;                  // raw inputs                                 (batch, policy_stride)
     float *actions;              // policy outputs                             (batch, action_stride)
     size_t action_stride;
     double *draw;                // of the reward head's M, for landmarks      (D_R)
@@ -106,6 +108,10 @@ static void place_head(struct arena *arena, struct head_scratch *scratch, const 
     void *memory = arena_take(arena, posterior_size(head->prior, rows), 1);
     if (memory)
         posterior_init(&scratch->posterior, head->prior, rows, memory);
+    memory = arena_take(arena, posterior_group_size(head->prior, rows), 1);
+    if (memory)
+        posterior_group_init(&scratch->group, head->prior, rows, memory);
+    scratch->shown = arena_take(arena, AGENT_BATCH_LIMIT, sizeof *scratch->shown);
 }
 
 static void place(struct arena *arena, struct agent_scratch *scratch, const struct model *model)
@@ -122,7 +128,7 @@ static void place(struct arena *arena, struct agent_scratch *scratch, const stru
     scratch->inputs = arena_take(arena, AGENT_BATCH_LIMIT * scratch->input_stride, sizeof(float));
     scratch->policy_stride = kernel_padded(model->input_dim);
     scratch->policy_inputs = arena_take(arena, AGENT_BATCH_LIMIT * scratch->policy_stride, sizeof(float));
-    scratch->raw = arena_take(arena, model->input_dim, sizeof(float));
+    scratch->raw = arena_take(arena, AGENT_BATCH_LIMIT * scratch->policy_stride, sizeof(float));
     scratch->action_stride = kernel_padded(model->action_dim);
     scratch->actions = arena_take(arena, AGENT_BATCH_LIMIT * scratch->action_stride, sizeof(float));
     scratch->draw = arena_take(arena, model->heads[HEAD_REWARD].features, sizeof(double));
@@ -299,30 +305,43 @@ void agent_observe(const struct model *model, struct agent_scratch *scratch, str
                 belief_add(&items[b].belief->heads[kind], items[b].z[kind]);
 }
 
-// The policy's raw input row: observation, then what it is shown of the belief.
-static int fill_raw(float *raw, const struct model *model, struct agent_scratch *scratch, struct action_item *item)
+static float *raw_row(const struct agent_scratch *scratch, const struct action_item *item, size_t b)
 {
-    memcpy(raw, item->observation, model->observation_dim * sizeof *raw);
-    raw += model->observation_dim;
-    if (model->reads_task)
-        memcpy(raw, item->task, model->task_dim * sizeof *raw);
+    return item->input ? item->input : scratch->raw + b * scratch->policy_stride;
+}
 
-    const struct agent_belief *belief = item->belief ? item->belief : &scratch->prior;
+// The policies' raw input rows: observation, then what they are shown of the beliefs.
+static void fill_raw(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count)
+{
+    for (size_t b = 0; b < count; b++) {
+        float *raw = raw_row(scratch, &items[b], b);
+        memcpy(raw, items[b].observation, model->observation_dim * sizeof *raw);
+        if (model->reads_task)
+            memcpy(raw + model->observation_dim, items[b].task, model->task_dim * sizeof *raw);
+        items[b].error = 0;
+    }
+    size_t place = model->observation_dim;
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
         const struct head *head = &model->heads[kind];
-        item->surprise[kind] = (struct predictive){.p_value = 1};
+        struct head_scratch *own = &scratch->heads[kind];
+        for (size_t b = 0; b < count; b++)
+            items[b].surprise[kind] = (struct predictive){.p_value = 1};
         if (!head->present)
             continue;
-        const int32_t *z = head->judged && item->z && item->belief ? item->z[kind] : NULL;
-        if (head->representation.kind == REPRESENTATION_NONE && z == NULL)
-            continue;
-        int error = representation_write(raw, &head->representation, &scratch->heads[kind].posterior, head->prior,
-                                         &belief->heads[kind], z, &item->surprise[kind]);
-        if (error)
-            return error;
-        raw += representation_count(&head->representation);
+        for (size_t b = 0; b < count; b++) {
+            const struct agent_belief *belief = items[b].belief;
+            own->shown[b] = (struct representation_item){
+                .out = raw_row(scratch, &items[b], b) + place,
+                .belief = &(belief ? belief : &scratch->prior)->heads[kind],
+                .z = head->judged && items[b].z && belief ? items[b].z[kind] : NULL,
+                .surprise = &items[b].surprise[kind],
+            };
+        }
+        representation_write_many(&head->representation, &own->posterior, &own->group, head->prior, own->shown, count);
+        for (size_t b = 0; b < count; b++)
+            items[b].error = items[b].error ? items[b].error : own->shown[b].error;
+        place += representation_count(&head->representation);
     }
-    return 0;
 }
 
 // Within the bounds; a policy that overflowed has no opinion.
@@ -339,12 +358,12 @@ static int take_action(struct action_item *item, const struct model *model, cons
 void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count)
 {
     assert(count <= AGENT_BATCH_LIMIT);
+    fill_raw(model, scratch, items, count);
     for (size_t b = 0; b < count; b++) {
-        float *raw = items[b].input ? items[b].input : scratch->raw;
         float *row = scratch->policy_inputs + b * scratch->policy_stride;
-        items[b].error = fill_raw(raw, model, scratch, &items[b]);
         if (items[b].error == 0)
-            normalise(row, raw, model->input_mean, model->input_scale, model->input_clip, model->input_dim);
+            normalise(row, raw_row(scratch, &items[b], b), model->input_mean, model->input_scale, model->input_clip,
+                      model->input_dim);
         else
             memset(row, 0, model->input_dim * sizeof *row);
     }

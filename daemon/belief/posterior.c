@@ -68,16 +68,22 @@ static void fill_rows(struct posterior *p, size_t first, size_t columns, const s
     }
 }
 
-// ln |L L'| from a factor's diagonal.
-static double log_determinant(struct posterior *p, const double *factor, size_t stride, size_t n)
+double log_determinant_of_pivots(struct posterior *p, const double *pivots, size_t n)
 {
-    double *pivots = p->scratch, *logarithms = p->scratch + kernel_padded(n), sum = 0;
-    for (size_t i = 0; i < n; i++)
-        pivots[i] = factor[i * stride + i];
+    double *logarithms = p->scratch + kernel_padded(n), sum = 0;
     lanes_for(p->kernels)->logarithm(logarithms, pivots, n);
     for (size_t i = 0; i < n; i++)
         sum += logarithms[i];
     return 2 * sum;
+}
+
+// ln |L L'| from a factor's diagonal.
+static double log_determinant(struct posterior *p, const double *factor, size_t stride, size_t n)
+{
+    double *pivots = p->scratch;
+    for (size_t i = 0; i < n; i++)
+        pivots[i] = factor[i * stride + i];
+    return log_determinant_of_pivots(p, pivots, n);
 }
 
 // M_n' = L21 L11^-1.
@@ -101,14 +107,12 @@ static void write_row_means(struct posterior *p, size_t first, size_t count)
     memset(p->row_mean_low, 0, count * p->d * sizeof *p->row_mean_low);
 }
 
-// prior + S for one entry (r, r), the same bits as in the panel.
-static double diagonal_entry(const struct posterior *p, const struct prior *prior, const struct belief *belief,
-                             size_t r)
+double diagonal_entry(const struct kernels *kernels, const struct prior *prior, const struct belief *belief, size_t r)
 {
-    size_t P = p->D + p->d, entry = r * P - r * (r - 1) / 2;
+    size_t P = prior->D + prior->d, entry = r * P - r * (r - 1) / 2;
     double value[KERNEL_LANES];
-    p->kernels->sum_to_panel(value, KERNEL_LANES, prior->packed + entry, belief->low + entry, belief->high + entry,
-                             1, 1, 1);
+    kernels->sum_to_panel(value, KERNEL_LANES, prior->packed + entry, belief->low + entry, belief->high + entry, 1, 1,
+                          1);
     return value[0];
 }
 
@@ -185,7 +189,7 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
         corner_lost = 1;
     }
     for (size_t c = columns; scale && c < P; c++)
-        diagonal[c] = diagonal_entry(p, prior, belief, c);
+        diagonal[c] = diagonal_entry(p->kernels, prior, belief, c);
 
     struct refinement refinement = {.targets = targets, .variance = variance};
     for (size_t c = 0; c < D; c++) {

@@ -74,7 +74,7 @@ struct predictive posterior_assess(const struct posterior *p, const double *phi,
 //     s = 1 / (1 - h),   e_old = s e_new,   Omega_n = Omega_old + e_old e_old' / s
 //     q_new = e_old' Omega_n^-1 e_old / s = s e_new' Omega_n^-1 e_new = q / (1 + q)
 //     |Omega_old| = |Omega_n| (1 - q_new)
-static struct predictive judge_absorbed(const struct posterior *p, size_t row, double distance)
+struct predictive posterior_assess_whitened(const struct posterior *p, size_t row, double distance)
 {
     // 1 - h and 1 - q_new are positive; where rounding left nothing of them, one unit is nearest.
     double left = fmax(1 - p->row_variance[row] - p->row_variance_low[row], DBL_EPSILON / 2);
@@ -89,15 +89,5 @@ struct predictive posterior_assess_absorbed(const struct posterior *p, size_t ro
     double *e = p->scratch;
     for (size_t j = 0; j < p->d; j++)
         e[j] = y[j] - mean[j] - mean_low[j];
-    return judge_absorbed(p, row, distance(p, e));
-}
-
-struct predictive posterior_assess_whitened(const struct posterior *p, size_t row, size_t panel_row)
-{
-    double sum = 0;
-    for (size_t c = p->D; c < p->D + p->d; c++) {
-        double w = p->panel[c * p->stride + panel_row];
-        sum += w * w;
-    }
-    return judge_absorbed(p, row, sum);
+    return posterior_assess_whitened(p, row, distance(p, e));
 }

@@ -2,7 +2,7 @@
 
 #include "representation.h"
 
-#include "solve.h"
+#include "group.h"
 
 #include <math.h>
 
@@ -60,29 +60,102 @@ static unsigned parts_to_solve(const struct representation *r, int judge)
     return parts;
 }
 
+// Probe features that are rows of interest.
+static size_t probes_to_solve(const struct representation *r)
+{
+    return r->kind == REPRESENTATION_FUNCTION && r->parts & (REPRESENT_MEAN | REPRESENT_SD) ? r->probe_count : 0;
+}
+
+static void to_doubles(double *transition, const int32_t *z, size_t count)
+{
+    const double unit = 1.0 / (1 << BELIEF_FRACTION_BITS);
+    for (size_t i = 0; i < count; i++)
+        transition[i] = z[i] * unit;
+}
+
 int representation_write(float *out, const struct representation *r, struct posterior *p, const struct prior *prior,
                          const struct belief *belief, const int32_t *z, struct predictive *surprise)
 {
     if (r->kind == REPRESENTATION_NONE && !z)
         return 0;
     double transition[BELIEF_FEATURES_LIMIT + BELIEF_TARGETS_LIMIT];
-    const double unit = 1.0 / (1 << BELIEF_FRACTION_BITS);
-    for (size_t i = 0; z && i < p->D + p->d; i++)
-        transition[i] = z[i] * unit;
-
-    int at_probes = r->kind == REPRESENTATION_FUNCTION && r->parts & (REPRESENT_MEAN | REPRESENT_SD);
-    size_t probes = at_probes ? r->probe_count : 0;
+    if (z)
+        to_doubles(transition, z, p->D + p->d);
+    size_t probes = probes_to_solve(r), first;
     struct interest interest = {.rows = r->probes, .count = probes + !!z, .last = z ? transition : NULL,
                                 .targets = z ? transition + p->D : NULL};
-    size_t first;
     int error = posterior_solve_interest(p, prior, belief, parts_to_solve(r, !!z), &interest, &first);
     if (error)
         return error;
     if (r->kind != REPRESENTATION_NONE)
         write(out, r, p);
-    // The panel's rows are good as long as nothing was refined.
-    if (z)
-        *surprise = p->refined ? posterior_assess_absorbed(p, probes, transition + p->D)
-                               : posterior_assess_whitened(p, probes, first + probes);
+    if (!z)
+        return 0;
+    if (p->refined) {
+        *surprise = posterior_assess_absorbed(p, probes, transition + p->D);
+        return 0;
+    }
+    // Nothing was refined, so the panel's row is good: w' w
+    double distance = 0;
+    for (size_t c = p->D; c < p->D + p->d; c++) {
+        double w = p->panel[c * p->stride + first + probes];
+        distance += w * w;
+    }
+    *surprise = posterior_assess_whitened(p, probes, distance);
     return 0;
+}
+
+static void write_alone(const struct representation *r, struct posterior *p, const struct prior *prior,
+                        struct representation_item *item)
+{
+    item->error = representation_write(item->out, r, p, prior, item->belief, item->z, item->surprise);
+}
+
+static void write_together(const struct representation *r, struct posterior *p, struct posterior_group *group,
+                           const struct prior *prior, struct representation_item *items, size_t count)
+{
+    const struct belief *beliefs[KERNEL_GROUP_LIMIT];
+    const int32_t *last[KERNEL_GROUP_LIMIT];
+    int judge = 0;
+    for (size_t s = 0; s < count; s++) {
+        beliefs[s] = items[s].belief;
+        last[s] = items[s].z;
+        judge |= !!items[s].z;
+    }
+    if (r->kind == REPRESENTATION_NONE && !judge) {
+        for (size_t s = 0; s < count; s++)
+            items[s].error = 0;
+        return;
+    }
+    struct group_interest interest = {.parts = parts_to_solve(r, judge), .rows = r->probes,
+                                      .count = probes_to_solve(r), .last = judge ? last : NULL};
+    unsigned solved = group_solve(group, prior, beliefs, count, &interest);
+    for (size_t s = 0; s < count; s++) {
+        if (!(solved >> s & 1)) {
+            write_alone(r, p, prior, &items[s]);
+            continue;
+        }
+        double distance;
+        group_take(group, p, prior, beliefs[s], s, &interest, &distance);
+        if (r->kind != REPRESENTATION_NONE)
+            write(items[s].out, r, p);
+        if (last[s])
+            *items[s].surprise = posterior_assess_whitened(p, interest.count, distance);
+        items[s].error = 0;
+    }
+}
+
+void representation_write_many(const struct representation *r, struct posterior *p, struct posterior_group *group,
+                               const struct prior *prior, struct representation_item *items, size_t count)
+{
+    // A group costs as much as some three sessions alone, however full it is.
+    size_t most = group->kernels->group, worthwhile = (most + 2) / 3 + 1;
+    while (count >= worthwhile) {
+        size_t next = count < most ? count : most;
+        write_together(r, p, group, prior, items, next);
+        items += next;
+        count -= next;
+    }
+    for (; count; items++, count--)
+        write_alone(r, p, prior, items);
 }

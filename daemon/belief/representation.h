@@ -30,3 +30,32 @@ size_t representation_count(const struct representation *representation);  // fl
 int representation_write(float *out, const struct representation *representation, struct posterior *posterior,
                          const struct prior *prior, const struct belief *belief, const int32_t *z,
                          struct predictive *surprise);
+
+// Room in which several posteriors of one prior are solved at once. For one worker.
+struct posterior_group {
+    size_t D, d, rows_limit;
+    const struct kernels *kernels;  // kernels_best(); tests choose others, the bits are the same
+    // Of each session's panel; then results of the last solve. Sessions are innermost (kernels.h).
+    double *panel;                  // element (r, c) at c * rows + r
+    size_t rows, columns, first;    // of it, and the first row of interest
+    double *diagonal;               // prior + S                            (D + d)
+    double *mean, *variance;        // (D, d), (D)
+    double *scale_diagonal;         // (d)
+    double *row_mean, *row_variance;  // (rows, d), (rows)
+    double *room;
+};
+
+size_t posterior_group_size(const struct prior *prior, size_t rows_limit);
+void posterior_group_init(struct posterior_group *group, const struct prior *prior, size_t rows_limit, void *memory);
+
+// representation_write for many beliefs, each with the bits that it has alone.
+struct representation_item {
+    float *out;
+    const struct belief *belief;
+    const int32_t *z;             // or NULL
+    struct predictive *surprise;  // out, if z
+    int error;                    // out
+};
+void representation_write_many(const struct representation *representation, struct posterior *posterior,
+                               struct posterior_group *group, const struct prior *prior,
+                               struct representation_item *items, size_t count);

@@ -58,6 +58,12 @@ static inline int row_wants_refinement(double h)
 void posterior_refine(struct posterior *posterior, const struct prior *prior, const struct belief *belief,
                       const struct refinement *what, const struct interest *interest);
 
-// The same as posterior_assess_absorbed for a last row that was solved with its targets.
-struct predictive posterior_assess_whitened(const struct posterior *posterior, size_t row, size_t panel_row);
+// The same as posterior_assess_absorbed for a row that was solved with its targets: distance = |L22^-1 (y - M_n' phi)|^2.
+struct predictive posterior_assess_whitened(const struct posterior *posterior, size_t row, double distance);
+
+// prior + S for one entry (r, r), the same bits as in a panel.
+double diagonal_entry(const struct kernels *kernels, const struct prior *prior, const struct belief *belief, size_t r);
+
+// 2 sum_i ln pivots[i]. pivots may stand at the beginning of the posterior's scratch.
+double log_determinant_of_pivots(struct posterior *posterior, const double *pivots, size_t n);
 size_t posterior_refine_room(size_t D, size_t d, size_t rows_limit);  // doubles of scratch

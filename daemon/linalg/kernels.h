@@ -12,7 +12,7 @@
 // Rows of matrices that a kernel vectorises over are padded to this many numbers, and arrays are
 // aligned to this many bytes. Padding is readable and writable; what it holds is never used in a
 // result that the caller sees.
-enum { KERNEL_LANES = 16, KERNEL_ALIGNMENT = 64 };
+enum { KERNEL_LANES = 16, KERNEL_ALIGNMENT = 64, KERNEL_GROUP_LIMIT = 8 };
 
 static inline size_t kernel_padded(size_t count)
 {
@@ -66,6 +66,29 @@ struct kernels {
     //   Column D-1 first; element (r, c) is (b_rc - sum_k>c out_rk l_kc) * (1 / l_cc), k descending.
     void (*back_substitute)(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
                             size_t first, size_t count);
+
+    // The same for `group` sessions of one shape at once, and for each the same bits. Number i of session s stands
+    // at i * group + s; so element (r, c) of its panel at (c * stride + r) * group + s, and stride >= rows. Arrays
+    // are aligned.
+    size_t group;  // at most KERNEL_GROUP_LIMIT
+
+    // low and high (group): each session's words, of which high[s] may be NULL.
+    void (*group_sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *const low[],
+                               const int64_t *const high[], size_t P, size_t columns, size_t rows);
+
+    // Returns a bit for each session whose pivots failed; it holds rubbish, the others are good.
+    unsigned (*group_factor)(double *panel, size_t stride, size_t D, size_t rows);
+
+    // out (D, count, group)
+    void (*group_back_substitute)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
+
+    // out[i] = sum_k (L^-1)_ki^2, k ascending: the diagonal of (L L')^-1.  out (D, group); room (5 D, group)
+    void (*group_inverse_squares)(double *out, const double *panel, size_t stride, size_t D, double *room);
+
+    // out[i] = sum_k panel[k][first + i]^2 and sum_k panel[k][first + i] panel[k][row], k ascending.  out (count, group)
+    void (*group_squares)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
+    void (*group_combine)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
+                          size_t row);
 };
 
 // The best set for this machine, decided once; never NULL.

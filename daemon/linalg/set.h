@@ -20,5 +20,13 @@ void KERNEL(sum_to_panel)(double *panel, size_t stride, const double *prior, con
 size_t KERNEL(factor)(double *panel, size_t stride, size_t D, size_t rows);
 void KERNEL(back_substitute)(double *out, size_t out_stride, const double *panel, size_t stride, size_t D,
                              size_t first, size_t count);
+void KERNEL(group_sum_to_panel)(double *panel, size_t stride, const double *prior, const uint64_t *const low[],
+                                const int64_t *const high[], size_t P, size_t columns, size_t rows);
+unsigned KERNEL(group_factor)(double *panel, size_t stride, size_t D, size_t rows);
+void KERNEL(group_back_substitute)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
+void KERNEL(group_inverse_squares)(double *out, const double *panel, size_t stride, size_t D, double *room);
+void KERNEL(group_squares)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
+void KERNEL(group_combine)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
+                           size_t row);
 
 extern const struct kernels KERNEL(kernels);

@@ -58,6 +58,22 @@ SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
     a[lane] = x;
     return a;
 }
+SIMD_INLINE f64v f64_div(f64v a, f64v b) { return _mm256_div_pd(a, b); }
+SIMD_INLINE f64v f64_sqrt(f64v a) { return _mm256_sqrt_pd(a); }
+SIMD_INLINE unsigned f64_outside(f64v a, double low, double high)
+{
+    f64v below = _mm256_cmp_pd(a, _mm256_set1_pd(low), _CMP_NGE_UQ);
+    return (unsigned)_mm256_movemask_pd(_mm256_or_pd(below, _mm256_cmp_pd(a, _mm256_set1_pd(high), _CMP_NLE_UQ)));
+}
+SIMD_INLINE void f64_turn(f64v a[F64_LANES])
+{
+    f64v b0 = _mm256_unpacklo_pd(a[0], a[1]), b1 = _mm256_unpackhi_pd(a[0], a[1]);
+    f64v b2 = _mm256_unpacklo_pd(a[2], a[3]), b3 = _mm256_unpackhi_pd(a[2], a[3]);
+    a[0] = _mm256_permute2f128_pd(b0, b2, 0x20);
+    a[1] = _mm256_permute2f128_pd(b1, b3, 0x20);
+    a[2] = _mm256_permute2f128_pd(b0, b2, 0x31);
+    a[3] = _mm256_permute2f128_pd(b1, b3, 0x31);
+}
 SIMD_INLINE double f64_first(f64v a) { return _mm256_cvtsd_f64(a); }
 
 SIMD_INLINE i64v i64_load(const void *p) { return _mm256_loadu_si256(p); }

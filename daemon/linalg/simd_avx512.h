@@ -54,6 +54,36 @@ SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
 {
     return _mm512_mask_mov_pd(a, (__mmask8)(1u << lane), _mm512_set1_pd(x));
 }
+SIMD_INLINE f64v f64_div(f64v a, f64v b) { return _mm512_div_pd(a, b); }
+SIMD_INLINE f64v f64_sqrt(f64v a) { return _mm512_sqrt_pd(a); }
+// The lanes that do not lie between two numbers, NaNs among them, a bit for each.
+SIMD_INLINE unsigned f64_outside(f64v a, double low, double high)
+{
+    return _mm512_cmp_pd_mask(a, _mm512_set1_pd(low), _CMP_NGE_UQ)
+        | _mm512_cmp_pd_mask(a, _mm512_set1_pd(high), _CMP_NLE_UQ);
+}
+// Lane j of vector i goes to lane i of vector j.
+SIMD_INLINE void f64_turn(f64v a[F64_LANES])
+{
+    f64v b[F64_LANES], c[F64_LANES];
+    SIMD_UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = _mm512_unpacklo_pd(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_pd(a[i], a[i + 1]);
+    }
+    SIMD_UNROLL
+    for (int i = 0; i < 8; i += 4)
+        SIMD_UNROLL
+        for (int j = 0; j < 2; j++) {
+            c[i + j] = _mm512_shuffle_f64x2(b[i + j], b[i + j + 2], 0x88);
+            c[i + j + 2] = _mm512_shuffle_f64x2(b[i + j], b[i + j + 2], 0xdd);
+        }
+    SIMD_UNROLL
+    for (int j = 0; j < 4; j++) {
+        a[j] = _mm512_shuffle_f64x2(c[j], c[j + 4], 0x88);
+        a[j + 4] = _mm512_shuffle_f64x2(c[j], c[j + 4], 0xdd);
+    }
+}
 SIMD_INLINE double f64_first(f64v a) { return _mm512_cvtsd_f64(a); }
 SIMD_INLINE f64v f64_from_i64(i64v a) { return _mm512_cvtepi64_pd(a); }
 

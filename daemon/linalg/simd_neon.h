@@ -66,6 +66,18 @@ SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
     a[lane] = x;
     return a;
 }
+SIMD_INLINE f64v f64_div(f64v a, f64v b) { return vdivq_f64(a, b); }
+SIMD_INLINE f64v f64_sqrt(f64v a) { return vsqrtq_f64(a); }
+SIMD_INLINE unsigned f64_outside(f64v a, double low, double high)
+{
+    return !(a[0] >= low && a[0] <= high) | !(a[1] >= low && a[1] <= high) << 1;
+}
+SIMD_INLINE void f64_turn(f64v a[F64_LANES])
+{
+    f64v first = vtrn1q_f64(a[0], a[1]);
+    a[1] = vtrn2q_f64(a[0], a[1]);
+    a[0] = first;
+}
 SIMD_INLINE double f64_first(f64v a) { return vgetq_lane_f64(a, 0); }
 SIMD_INLINE f64v f64_from_i64(i64v a) { return vcvtq_f64_s64(a); }
 

@@ -47,6 +47,10 @@ SIMD_INLINE f64v f64_replace(f64v a, size_t lane, double x)
     (void)a, (void)lane;
     return x;
 }
+SIMD_INLINE f64v f64_div(f64v a, f64v b) { return a / b; }
+SIMD_INLINE f64v f64_sqrt(f64v a) { return sqrt(a); }
+SIMD_INLINE unsigned f64_outside(f64v a, double low, double high) { return !(a >= low && a <= high); }
+SIMD_INLINE void f64_turn(f64v a[F64_LANES]) { (void)a; }
 SIMD_INLINE double f64_first(f64v a) { return a; }
 SIMD_INLINE f64v f64_from_i64(i64v a) { return (double)a; }
 

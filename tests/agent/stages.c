@@ -87,6 +87,19 @@ static float *take(size_t floats)
     return memory;
 }
 
+// Sessions that have seen a few dozen different transitions, the items' the last.
+static void live(const struct work *work, struct agent_belief *beliefs, struct random_stream *stream)
+{
+    for (size_t b = 0; b < SESSIONS; b++)
+        agent_belief_reset(&beliefs[b]);
+    for (size_t i = 0; i < 50; i++) {
+        for (size_t b = 0; b < SESSIONS; b++)
+            sample_transition(work->model, stream, (float *)work->items[b].observation, (float *)work->items[b].action,
+                              (float *)work->items[b].next_observation, &work->items[b].reward);
+        agent_observe(work->model, work->scratch, work->items, SESSIONS);
+    }
+}
+
 static void bench(int which, int rounds)
 {
     struct model_shape shape = sample_bench(which);
@@ -111,19 +124,13 @@ static void bench(int which, int rounds)
     }
 
     for (int both = 0; both < 2; both++) {
-        // Sessions with 20 transitions and more.
-        for (size_t i = 0; i < 40; i++)
-            for (size_t b = 0; b < SESSIONS; b++)
-                sample_transition(model, &stream, (float *)work.items[b].observation, (float *)work.items[b].action,
-                                  (float *)work.items[b].next_observation, &work.items[b].reward),
-                    agent_observe(model, work.scratch, &work.items[b], 1);
         model->heads[HEAD_TRANSITION].judged = both;
         for (size_t batch = 1; batch <= SESSIONS; batch *= SESSIONS) {
             work.judged = 0;
             double features = measure(&work, FEATURES, batch, rounds), basis = measure(&work, BASIS, batch, rounds);
             double observe = measure(&work, OBSERVE, batch, rounds);
+            live(&work, beliefs, &stream);
             double act = measure(&work, ACT, batch, rounds), policy = measure(&work, POLICY, batch, rounds);
-            agent_observe(model, work.scratch, work.items, SESSIONS);
             work.judged = 1;
             double judged = batch == SESSIONS ? measure(&work, ACT, batch, rounds) : 0;
             printf("%s %-10s batch %2zu: basis %5.0f  inputs, rounding %4.0f  sums %4.0f  solve, show %5.0f  policy %5.0f"

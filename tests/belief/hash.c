@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 300, PROBES = 5, D_MOST = 40, d_MOST = 40 };
+enum {
+    STEPS = 300, PROBES = 5, D_MOST = 40, d_MOST = 40, MANY = 11,
+    FLOATS_MOST = D_MOST * d_MOST + PROBES * d_MOST + 2 * D_MOST + d_MOST,
+};
 
 static uint64_t hash;
 
@@ -97,9 +100,13 @@ static void run(size_t D, size_t d, double precision, int flat)
     struct posterior posterior;
     belief_init(&belief, D, d, aligned(belief_size(D, d)));
     posterior_init(&posterior, prior, PROBES + 1, aligned(posterior_size(prior, PROBES + 1)));
+    struct posterior_group group;
+    posterior_group_init(&group, prior, PROBES + 1, aligned(posterior_group_size(prior, PROBES + 1)));
+    struct representation_item items[MANY];
+    static float many[MANY][FLOATS_MOST];
 
     int32_t z[2 * 64 + 16];
-    float out[D_MOST * d_MOST + PROBES * d_MOST + 2 * D_MOST + d_MOST];
+    float out[FLOATS_MOST];
     struct representation weights = {REPRESENTATION_WEIGHT, 7, D, d, 0, NULL};
     struct representation function = {REPRESENTATION_FUNCTION, 7, D, d, PROBES, probes};
     hash = 0xcbf29ce484222325;
@@ -144,6 +151,12 @@ static void run(size_t D, size_t d, double precision, int flat)
             exit(1);
         mix_floats(out, representation_count(&function));
         report("function space", D, d, posterior.refined);
+        for (size_t i = 0; i < MANY; i++)
+            items[i] = (struct representation_item){many[i], &belief, i % 2 ? z : NULL, &surprise, 0};
+        representation_write_many(&function, &posterior, &group, prior, items, MANY);
+        for (size_t i = 0; i < MANY; i++)
+            mix_floats(many[i], representation_count(&function));
+        report("function space of many", D, d, posterior.refined);
 
         size_t size = belief_encoded_size(D, d);
         uint8_t *bytes = malloc(size);
@@ -154,7 +167,7 @@ static void run(size_t D, size_t d, double precision, int flat)
         free(bytes);
     }
     prior_free(prior);
-    free(Xi0), free(M0), free(Omega0), free(belief.low), free(posterior.panel);
+    free(Xi0), free(M0), free(Omega0), free(belief.low), free(posterior.panel), free(group.panel);
 }
 
 int main(void)

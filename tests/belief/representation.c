@@ -162,6 +162,81 @@ START_TEST(the_surprise_is_that_of_the_belief_before)
 }
 END_TEST
 
+// Sessions of a batch: short and long lives, one that repeats itself and needs refinement, one with high words, one
+// damaged.
+enum { MANY = 21 };
+
+static void make_belief(struct belief *belief, size_t index)
+{
+    *belief = new_belief(D, DIMS);
+    size_t count = index % 5 == 3 ? 3000 : 1 + index * 3;
+    for (size_t i = 0; i < count; i++)
+        belief_add(belief, z + (index % 5 == 3 ? index : (i * (1 + index) + index) % 40) * kernel_padded(D + DIMS));
+    if (index == 6) {
+        int32_t largest[KERNEL_LANES];
+        for (size_t i = 0; i < D + DIMS; i++)
+            largest[i] = i < D ? z[i] : 1 << 29;
+        for (int i = 0; i < 100; i++)
+            belief_add(belief, largest);
+        ck_assert(belief->wide);
+    }
+    if (index == 10)
+        belief->low[0] = (uint64_t)INT64_MIN;
+}
+
+static void check_many(const struct representation *r, struct posterior_group *group, size_t count, int judged)
+{
+    struct belief beliefs[MANY];
+    float together[MANY][MOST + 1], alone[MOST + 1];
+    struct predictive surprise[MANY], expected;
+    struct representation_item items[MANY];
+    memset(together, 0xff, sizeof together);
+    memset(surprise, 0, sizeof surprise);
+    for (size_t i = 0; i < count; i++) {
+        make_belief(&beliefs[i], i);
+        // Its first transition is as good as its last.
+        const int32_t *first = z + (i % 40) * kernel_padded(D + DIMS);
+        items[i] = (struct representation_item){.out = together[i], .belief = &beliefs[i],
+                                                .z = judged && i % 4 != 1 ? first : NULL, .surprise = &surprise[i]};
+    }
+    representation_write_many(r, &s.posterior, group, s.prior, items, count);
+    int refined = 0;
+    for (size_t i = 0; i < count; i++) {
+        memset(alone, 0xff, sizeof alone);
+        memset(&expected, 0, sizeof expected);
+        int error = representation_write(alone, r, &s.posterior, s.prior, &beliefs[i], items[i].z, &expected);
+        refined |= s.posterior.refined;
+        ck_assert_int_eq(items[i].error, error);
+        ck_assert(error == 0 || i == 10);
+        ck_assert_msg(!memcmp(alone, together[i], sizeof alone), "%s: item %zu of %zu", group->kernels->name, i, count);
+        ck_assert(!memcmp(&expected, &surprise[i], sizeof expected));
+        free(beliefs[i].low);
+    }
+    ck_assert(refined || r->kind == REPRESENTATION_NONE || count < MANY);
+}
+
+START_TEST(each_of_many_has_the_bits_that_it_has_alone)
+{
+    set_up(0, 0);
+    struct posterior_group group;
+    size_t size = posterior_group_size(s.prior, K + 1);
+    void *memory = aligned(size);
+    posterior_group_init(&group, s.prior, K + 1, memory);
+    for (size_t set = 0; kernels_at(set); set++) {
+        s.posterior.kernels = group.kernels = kernels_at(set);
+        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_FUNCTION; kind++)
+            for (unsigned parts = 1; parts <= EVERY; parts++)
+                for (int judged = 0; judged < 2; judged++) {
+                    struct representation r = make((enum representation_kind)kind, parts);
+                    check_many(&r, &group, MANY, judged);
+                    check_many(&r, &group, 1 + (parts * 5 + (unsigned)judged) % (MANY - 1), judged);
+                }
+    }
+    free(memory);
+    tear_down();
+}
+END_TEST
+
 START_TEST(nothing_to_show_is_nothing_written)
 {
     set_up(3, 0);
@@ -250,6 +325,7 @@ int main(void)
     SUITE_TEST(suite, function_space_is_what_the_model_predicts_at_the_probes);
     SUITE_TEST(suite, every_part_is_the_same_bits_however_it_is_asked_for);
     SUITE_TEST(suite, the_surprise_is_that_of_the_belief_before);
+    SUITE_TEST(suite, each_of_many_has_the_bits_that_it_has_alone);
     SUITE_TEST(suite, nothing_to_show_is_nothing_written);
     SUITE_TEST(suite, a_damaged_belief_writes_nothing);
     SUITE_TEST(suite, function_space_survives_a_change_of_basis);

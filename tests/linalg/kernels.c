@@ -570,6 +570,111 @@ START_TEST(the_factor_times_itself_is_the_matrix_and_the_solve_undoes_the_produc
 }
 END_TEST
 
+// The definition of one column of L^-1, squared and summed.
+static double plain_inverse_square(const double *panel, size_t stride, size_t D, size_t column)
+{
+    double v[128] = {0}, sum = 0;
+    for (size_t i = column; i < D; i++) {
+        v[i] = i == column;
+        for (size_t k = column; k < i; k++)
+            v[i] = fma(-panel[k * stride + i], v[k], v[i]);
+        v[i] *= 1 / panel[i * stride + i];
+        sum = fma(v[i], v[i], sum);
+    }
+    return sum;
+}
+
+static double plain_product(const double *panel, size_t stride, size_t D, size_t a, size_t b)
+{
+    double sum = 0;
+    for (size_t k = 0; k < D; k++)
+        sum = fma(panel[k * stride + a], panel[k * stride + b], sum);
+    return sum;
+}
+
+// One of a group's numbers is that of the session alone.
+#define CHECK_GROUP(what, together, alone)                                                                            CHECK(!memcmp(&(double){together}, &(double){alone}, sizeof(double)), "%s: %s, D = %zu: %a in a group, %a alone",           kernels->name, what, D, together, alone)
+
+static void check_group(const struct kernels *kernels, struct random_stream *stream)
+{
+    size_t D = 1 + random_below(stream, 40), d = 1 + random_below(stream, 12), P = D + d, G = kernels->group;
+    size_t extra = random_below(stream, 5), rows = P + extra, columns = random_below(stream, 2) ? P : D;
+    size_t stride = kernel_padded(rows), out_stride = kernel_padded(d), damaged = random_below(stream, 30);
+    double *prior = random_doubles(stream, P * (P + 1) / 2), *phi = random_doubles(stream, columns * rows * G);
+    double *together = memory_new(columns * rows * G * sizeof *together), *panel[KERNEL_GROUP_LIMIT];
+    double *out = memory_new((D * d + 10 * D + P) * G * sizeof *out), *alone = memory_new(D * out_stride * sizeof *alone);
+    const uint64_t *low[KERNEL_GROUP_LIMIT];
+    const int64_t *high[KERNEL_GROUP_LIMIT];
+    struct sum sum[KERNEL_GROUP_LIMIT];
+    int32_t *z = memory_new(kernel_padded(P) * sizeof *z);
+    for (size_t c = 0; c < P; c++)
+        prior[c * P - (c ? c * (c - 1) / 2 : 0)] += 30;
+    for (size_t s = 0; s < G; s++) {
+        sum[s] = sum_new(P);
+        int wide = 0;
+        for (size_t step = 0; step < 3 * P; step++) {
+            for (size_t i = 0; i < P; i++)
+                z[i] = (int32_t)random_below(stream, s % 3 == 2 ? 1u << 30 : 1u << 25) - (s % 3 == 2 ? 1 << 29 : 1 << 24);
+            wide |= kernels->sum_add(sum[s].low, sum[s].high, z, P, 1);
+        }
+        if (damaged == s)
+            sum[s].low[0] = (uint64_t)INT64_MIN, sum[s].high[0] = 0;
+        low[s] = sum[s].low;
+        high[s] = wide ? sum[s].high : NULL;
+        panel[s] = memory_new(columns * stride * sizeof *panel[s]);
+    }
+    kernels->group_sum_to_panel(together, rows, prior, low, high, P, columns, P);
+    for (size_t s = 0; s < G; s++) {
+        kernels->sum_to_panel(panel[s], stride, prior, low[s], high[s], P, columns, P);
+        for (size_t c = 0; c < columns; c++) {
+            for (size_t r = c; r < P; r++)
+                CHECK_GROUP("panel", together[(c * rows + r) * G + s], panel[s][c * stride + r]);
+            for (size_t r = P; r < rows; r++)
+                together[(c * rows + r) * G + s] = panel[s][c * stride + r] = phi[(c * rows + r) * G + s];
+        }
+    }
+    unsigned failed = kernels->group_factor(together, rows, columns, rows);
+    double *mean = out, *variance = mean + D * d * G, *squares = variance + D * G, *combined = squares + d * G;
+    kernels->group_back_substitute(mean, together, rows, D, D, d);
+    kernels->group_inverse_squares(variance, together, rows, D, combined + d * G);
+    kernels->group_squares(squares, together, rows, D, D, d);
+    kernels->group_combine(combined, together, rows, D, D, d, rows - 1);
+    for (size_t s = 0; s < G; s++) {
+        size_t alone_failed = kernels->factor(panel[s], stride, columns, rows);
+        CHECK(!alone_failed == !(failed >> s & 1), "%s: session %zu failed alone: %zu, together: %x", kernels->name, s,
+              alone_failed, failed);
+        CHECK(s != damaged || alone_failed, "%s: -1 has a root", kernels->name);
+        for (size_t c = 0; c < columns && !alone_failed; c++)
+            for (size_t r = c; r < rows; r++)
+                CHECK_GROUP("factor", together[(c * rows + r) * G + s], panel[s][c * stride + r]);
+        if (!alone_failed)
+            kernels->back_substitute(alone, out_stride, panel[s], stride, D, D, d);
+        for (size_t c = 0; c < D && !alone_failed; c++) {
+            CHECK_GROUP("variance", variance[c * G + s], plain_inverse_square(panel[s], stride, D, c));
+            for (size_t r = 0; r < d; r++)
+                CHECK_GROUP("mean", mean[(c * d + r) * G + s], alone[c * out_stride + r]);
+        }
+        for (size_t r = 0; r < d && !alone_failed; r++) {
+            CHECK_GROUP("squares", squares[r * G + s], plain_product(panel[s], stride, D, D + r, D + r));
+            CHECK_GROUP("combined", combined[r * G + s], plain_product(panel[s], stride, D, D + r, rows - 1));
+        }
+    }
+    for (size_t s = 0; s < G; s++) {
+        sum_free(&sum[s]);
+        free(panel[s]);
+    }
+    free(prior), free(phi), free(together), free(out), free(alone), free(z);
+}
+
+START_TEST(a_session_has_the_same_bits_in_a_group_as_alone)
+{
+    struct random_stream stream = random_stream(7, 0, 0, 20);
+    for (size_t i = 0; kernels_at(i); i++)
+        for (int round = 0; round < 60; round++)
+            check_group(kernels_at(i), &stream);
+}
+END_TEST
+
 START_TEST(small_negative_sums_keep_their_digits_on_the_way_to_doubles)
 {
     for (size_t i = 0; kernels_at(i); i++)
@@ -637,6 +742,7 @@ int main(void)
     SUITE_TEST(suite, removing_what_was_added_leaves_zero);
     SUITE_TEST(suite, merging_adds_and_subtracts_all_128_bits);
     SUITE_TEST(suite, a_panel_is_prior_plus_sum_and_touches_no_other_row);
+    SUITE_TEST(suite, a_session_has_the_same_bits_in_a_group_as_alone);
     SUITE_TEST(suite, small_negative_sums_keep_their_digits_on_the_way_to_doubles);
     SUITE_TEST(suite, factor_and_solve_have_the_bits_of_the_plain_loops);
     SUITE_TEST(suite, the_factor_times_itself_is_the_matrix_and_the_solve_undoes_the_product);
