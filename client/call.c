@@ -31,6 +31,20 @@ int call_fail(struct bel *bel, int result, const char *format, ...)
     return result;
 }
 
+int call_unexpected(struct bel *bel, const struct bel_session *session)
+{
+    return call_fail(bel, BEL_PROTOCOL, "%s: the daemon's answer is of another kind than the question",
+                     session ? session->id : bel->address);
+}
+
+void call_copy_digest(uint8_t *digest, struct wire_bytes from)
+{
+    if (from.size == WIRE_DIGEST_SIZE)
+        memcpy(digest, from.bytes, WIRE_DIGEST_SIZE);
+    else
+        memset(digest, 0, WIRE_DIGEST_SIZE);
+}
+
 // ---- Messages -------------------------------------------------------------------------------------------------
 
 static int grow_arena(struct wire_arena *arena)

@@ -99,6 +99,12 @@ int call_run(struct call *call, int once);
 // Writes the sentence, unless this call has one already. Returns result.
 int call_fail(struct bel *bel, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// The answer is of another kind than the question; session may be NULL.
+int call_unexpected(struct bel *bel, const struct bel_session *session);
+
+// A digest of a report; zeros if there is none.
+void call_copy_digest(uint8_t *digest, struct wire_bytes from);
+
 // -EPROTO: the dimensions make no sense; -ENOMEM.
 int call_model_copy(struct call_model *to, const struct wire_model *from);
 void call_model_release(struct call_model *model);
@@ -106,6 +112,9 @@ void call_model_release(struct call_model *model);
 // What an Opened says about a session, the first time and after every reconnect. Returns the result; in_flight:
 // a step after observation seq may have been sent already.
 int session_opened(struct bel_session *session, const struct wire_opened *opened, int in_flight);
+
+// Why a session cannot take part in a call, or CALL_PENDING.
+int session_usable(const struct bel_session *session);
 
 // The daemon does not know the session's handle (any more).
 void session_adrift(struct bel_session *session);

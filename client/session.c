@@ -25,6 +25,17 @@ void session_adrift(struct bel_session *session)
         session_kept(session, i)->generation = 0;
 }
 
+int session_usable(const struct bel_session *session)
+{
+    if (session->state == SESSION_LOST)
+        return call_fail(session->bel, BEL_LOST,
+                         "%s: the daemon no longer has this session's belief; close it and open it anew",
+                         session->id);
+    if (session->state == SESSION_FENCED)
+        return call_fail(session->bel, BEL_FENCED, "%s: somebody else has this session now", session->id);
+    return CALL_PENDING;
+}
+
 static int lost(struct bel_session *session, uint64_t has)
 {
     session->state = SESSION_LOST;

@@ -1,0 +1,18 @@
+#pragma once
+// A call with one request: about a session, or about none.
+
+#include "call.h"
+
+struct single {
+    struct bel_session *session;   // NULL: none
+    struct wire_envelope request;  // its handle is filled in when it is known; no kind: opening the session is all
+    int result;
+    int (*take)(struct single *single, const struct call *call, const struct wire_envelope *reply);
+    void *out;                     // for take
+};
+
+// Runs it. `once`: does not go on trying when there is no link.
+int single_run(struct bel *bel, struct single *single, int once);
+
+// The take of requests that are answered with Done.
+int single_take_done(struct single *single, const struct call *call, const struct wire_envelope *reply);
