@@ -5,6 +5,9 @@
 
 #include "daemon/linalg/kernels.h"
 
+// Columns that are not worth a lane each; rows are lanes then, or nothing.
+enum { LANES_FEW = 4 };
+
 struct lanes {
     // R = B - A X in double-double: each result is hi + lo, |lo| <= ulp(hi) / 2.
     //   A (rows, inner) row-major with lda, B and R (rows, ld), X (inner, ld); columns of B, R and X are
@@ -12,6 +15,11 @@ struct lanes {
     void (*residual)(double *R, double *R_low, const double *B, const double *B_low, const double *A,
                      const double *A_low, size_t lda, const double *X, size_t ld, size_t rows, size_t inner,
                      size_t count);
+
+    // The same bits for a symmetric A (D, D), with rows as lanes: for few columns. Reads up to KERNEL_LANES - 1 numbers
+    // behind A and A_low.
+    void (*residual_of_few)(double *R, double *R_low, const double *B, const double *B_low, const double *A,
+                            const double *A_low, const double *X, size_t ld, size_t D, size_t count);
 
     // out + out_low = sum_k B[k][j] X[k][j] in double-double, plus sum_k (X + dX)[k][j] R[k][j], for count lanes j.
     //   all (D, ld); out (count)

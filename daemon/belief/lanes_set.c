@@ -9,7 +9,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = KERNEL_LANES };  // lanes that are finished together
+enum {
+    BLOCK = KERNEL_LANES,   // lanes that are finished together
+    DIMENSION_LIMIT = 256,  // BELIEF_FEATURES_LIMIT
+};
 
 // hi + lo = a + b exactly (Knuth).
 #define TWO_SUM(hi, lo, a, b)                   \
@@ -44,6 +47,32 @@ static void residual(double *R, double *R_low, const double *B, const double *B_
             }
             for (size_t j = 0; j < BLOCK; j++)
                 TWO_SUM(R[i * ld + first + j], R_low[i * ld + first + j], hi[j], lo[j]);
+        }
+    }
+}
+
+static void residual_of_few(double *R, double *R_low, const double *B, const double *B_low, const double *A,
+                            const double *A_low, const double *X, size_t ld, size_t D, size_t count)
+{
+    for (size_t j = 0; j < count; j++) {
+        for (size_t first = 0; first < D; first += BLOCK) {
+            size_t rows = D - first < BLOCK ? D - first : BLOCK;
+            double hi[BLOCK] = {0}, lo[BLOCK] = {0};
+            for (size_t i = 0; i < rows; i++) {
+                hi[i] = B[(first + i) * ld + j];
+                lo[i] = B_low[(first + i) * ld + j];
+            }
+            for (size_t k = 0; k < D; k++) {
+                const double *a = A + k * D + first, *a_low = A_low + k * D + first;
+                double x = X[k * ld + j];
+                for (size_t i = 0; i < BLOCK; i++) {
+                    double product = -a[i] * x, lost, error = fma(-a[i], x, -product);
+                    TWO_SUM(hi[i], lost, hi[i], product);
+                    lo[i] += lost + fma(-a_low[i], x, error);
+                }
+            }
+            for (size_t i = 0; i < rows; i++)
+                TWO_SUM(R[(first + i) * ld + j], R_low[(first + i) * ld + j], hi[i], lo[i]);
         }
     }
 }
@@ -105,8 +134,40 @@ static void exact(double *restrict hi, double *restrict lo, const double *prior,
     }
 }
 
+static void forward(double *x, const double *panel, size_t stride, size_t D)
+{
+    for (size_t c = 0; c < D; c++) {
+        const double *column = panel + c * stride;
+        double done = x[c] *= 1 / column[c];
+        for (size_t r = c + 1; r < D; r++)
+            x[r] = fma(-column[r], done, x[r]);
+    }
+}
+
+// x = A^-1 x for one vector, each finished element taken from all that wait for it.
+static void solve_one(double *x, const double *panel, size_t stride, size_t D)
+{
+    forward(x, panel, stride, D);
+    for (size_t k = D; k-- > 0;) {
+        double done = x[k] *= 1 / panel[k * stride + k];
+        for (size_t c = 0; c < k; c++)
+            x[c] = fma(-panel[c * stride + k], done, x[c]);
+    }
+}
+
 static void solve(double *X, size_t ld, const double *panel, size_t stride, size_t D, size_t count)
 {
+    if (count <= LANES_FEW) {
+        double x[DIMENSION_LIMIT];
+        for (size_t j = 0; j < count; j++) {
+            for (size_t i = 0; i < D; i++)
+                x[i] = X[i * ld + j];
+            solve_one(x, panel, stride, D);
+            for (size_t i = 0; i < D; i++)
+                X[i * ld + j] = x[i];
+        }
+        return;
+    }
     for (size_t first = 0; first < count; first += BLOCK) {
         for (size_t c = 0; c < D; c++) {  // L Y = X
             double x[BLOCK], reciprocal = 1 / panel[c * stride + c];
@@ -126,16 +187,6 @@ static void solve(double *X, size_t ld, const double *panel, size_t stride, size
             for (size_t j = 0; j < BLOCK; j++)
                 X[c * ld + first + j] = x[j] * reciprocal;
         }
-    }
-}
-
-static void forward(double *x, const double *panel, size_t stride, size_t D)
-{
-    for (size_t c = 0; c < D; c++) {
-        const double *column = panel + c * stride;
-        double done = x[c] *= 1 / column[c];
-        for (size_t r = c + 1; r < D; r++)
-            x[r] = fma(-column[r], done, x[r]);
     }
 }
 
@@ -263,6 +314,7 @@ static void logarithm(double *out, const double *x, size_t count)
 
 const struct lanes LANES_SET = {
     .residual = residual,
+    .residual_of_few = residual_of_few,
     .quadratic = quadratic,
     .cross = cross,
     .exact = exact,

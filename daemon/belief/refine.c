@@ -25,7 +25,7 @@ struct system {
     double *B, *B_low;              // (D, ld)
     double *X, *R, *R_low, *dX;     // (D, ld)
     double *corner, *corner_low;    // A22, then A22 - A21 X    (d, ld)
-    double *column, *column_low;    // one column of A   (D + d)
+    double *packed, *packed_low;    // all of A, as the sum is packed
     double *sums;                   // room for a row of results   (ld)
     double *previous;               // size of each column's last correction, 0 once it is done   (columns)
 };
@@ -34,13 +34,16 @@ static size_t lay_out(struct system *s, size_t D, size_t d, size_t columns, doub
 {
     size_t used = 0;
     *s = (struct system){.D = D, .d = d, .columns = columns, .ld = kernel_padded(columns)};
-    s->A = take_doubles(memory, &used, (D + d) * D), s->A_low = take_doubles(memory, &used, (D + d) * D);
+    // Vectors of a row may end in the next one.
+    s->A = take_doubles(memory, &used, (D + d) * D + KERNEL_LANES);
+    s->A_low = take_doubles(memory, &used, (D + d) * D + KERNEL_LANES);
     s->B = take_doubles(memory, &used, D * s->ld), s->B_low = take_doubles(memory, &used, D * s->ld);
     s->X = take_doubles(memory, &used, D * s->ld), s->dX = take_doubles(memory, &used, D * s->ld);
     s->R = take_doubles(memory, &used, D * s->ld), s->R_low = take_doubles(memory, &used, D * s->ld);
     s->corner = take_doubles(memory, &used, d * s->ld), s->corner_low = take_doubles(memory, &used, d * s->ld);
     s->previous = take_doubles(memory, &used, columns), s->sums = take_doubles(memory, &used, 3 * s->ld);
-    s->column = take_doubles(memory, &used, D + d), s->column_low = take_doubles(memory, &used, D + d);
+    size_t entries = belief_entries(D, d);
+    s->packed = take_doubles(memory, &used, entries), s->packed_low = take_doubles(memory, &used, entries);
     return used;
 }
 
@@ -62,12 +65,11 @@ static inline void two_sum(double *hi, double *lo, double a, double b)
 static void load_matrix(struct system *s, const struct lanes *lanes, const struct prior *prior,
                         const struct belief *belief, const struct refinement *what)
 {
-    size_t D = s->D, P = D + s->d, entry = 0;
-    for (size_t c = 0; c < (what->scale ? P : D); c++) {
-        const double *hi = s->column - c, *lo = s->column_low - c;
-        lanes->exact(s->column, s->column_low, prior->packed + entry, prior->packed_low + entry, belief->low + entry,
-                     belief->high + entry, P - c);
-        entry += P - c;
+    size_t D = s->D, P = D + s->d, columns = what->scale ? P : D, entry = 0;  // (c, c)
+    lanes->exact(s->packed, s->packed_low, prior->packed, prior->packed_low, belief->low, belief->high,
+                 belief_entries(D, s->d) - (P - columns) * (P - columns + 1) / 2);
+    for (size_t c = 0; c < columns; entry += P - c, c++) {
+        const double *hi = s->packed + entry - c, *lo = s->packed_low + entry - c;
         for (size_t r = c; r < D; r++) {
             s->A[r * D + c] = s->A[c * D + r] = hi[r];
             s->A_low[r * D + c] = s->A_low[c * D + r] = lo[r];
@@ -103,7 +105,10 @@ static void converge(struct system *s, const struct posterior *p)
     for (size_t j = 0; j < s->columns; j++)
         previous[j] = 1;
     for (int pass = 0;; pass++) {
-        lanes->residual(s->R, s->R_low, s->B, s->B_low, s->A, s->A_low, s->D, s->X, s->ld, s->D, s->D, s->columns);
+        if (s->columns <= LANES_FEW)
+            lanes->residual_of_few(s->R, s->R_low, s->B, s->B_low, s->A, s->A_low, s->X, s->ld, s->D, s->columns);
+        else
+            lanes->residual(s->R, s->R_low, s->B, s->B_low, s->A, s->A_low, s->D, s->X, s->ld, s->D, s->D, s->columns);
         memcpy(s->dX, s->R, s->D * s->ld * sizeof *s->dX);
         lanes->solve(s->dX, s->ld, p->panel, p->stride, s->D, s->columns);
         if (pass == PASSES_LIMIT)
