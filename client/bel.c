@@ -176,7 +176,9 @@ int bel_close(struct bel_session *session, int forget)
     if (!session)
         return 0;
     int result = 0;
-    if (forget && session->state == SESSION_LIVE) {
+    if (forget && session->state != SESSION_FENCED) {
+        session->state = SESSION_LEAVING;
+        session->kept_count = 0;
         struct single single = {
             .session = session, .request = {.kind = WIRE_CLOSE, .close.forget = 1}, .take = single_take_done};
         result = single_run(session->bel, &single, 0);

@@ -41,6 +41,7 @@ enum session_state {
     SESSION_LIVE,    // open, or adrift and to be opened again by the next call that needs it
     SESSION_LOST,    // the daemon has no longer what it held
     SESSION_FENCED,  // somebody else has it
+    SESSION_LEAVING, // being forgotten
 };
 
 // A step without an answer.

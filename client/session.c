@@ -82,8 +82,10 @@ int session_opened(struct bel_session *session, const struct wire_opened *opened
             return call_fail(bel, BEL_FENCED, "%s: somebody else has continued this session", session->id);
         }
         int had = session->count > 0 || session->kept_count > 0;
-        if ((!opened->resumed && had) || opened->task < session->task ||
-            (opened->task == session->task && opened->count < session->count))
+        int gone = (!opened->resumed && had) || opened->task < session->task ||
+                   (opened->task == session->task && opened->count < session->count);
+        // An empty one in its place, made by this very Open perhaps, leaves with it.
+        if (gone && !(session->state == SESSION_LEAVING && opened->count == 0))
             return lost(session, opened->count);
         session_drop_kept(session, opened->seq);
         // The next step to be sent must follow what the daemon holds.

@@ -130,6 +130,42 @@ START_TEST(a_reset_of_the_task_that_is_asked_twice_happens_once)
 }
 END_TEST
 
+// Wherever the link breaks, nothing stays at the daemon, not even an empty session that asking again has made.
+START_TEST(a_forgotten_session_is_gone_however_the_link_breaks)
+{
+    static const enum peer_trick tricks[] = {PEER_HONEST, PEER_CLOSE_BEFORE, PEER_CLOSE_AFTER, PEER_DROP_HANDLE};
+    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
+        begin(16, 2000);
+        float action[PEER_ACTION];
+        ck_ok(act(action));
+        ck_ok(step(action, NULL));
+        peer_play(peer, tricks[i]);
+        ck_ok(bel_close(robot, 1));
+        ck_assert_msg(peer_book(peer, "robot").opens == 0, "trick %d", tricks[i]);
+        finish();
+    }
+}
+END_TEST
+
+START_TEST(a_session_that_was_lost_can_be_forgotten)
+{
+    begin(16, 2000);
+    float action[PEER_ACTION];
+    ck_ok(act(action));
+    ck_ok(step(action, NULL));
+    bel_set_deadline(bel, 30);
+    peer_play(peer, PEER_SILENT);
+    ck_assert_int_eq(step(action, NULL), BEL_TIMEOUT);
+    bel_set_deadline(bel, 2000);
+    peer_forget(peer, "robot");
+    ck_assert_int_eq(step(action, NULL), BEL_LOST);
+    ck_assert_uint_eq(peer_book(peer, "robot").opens, 1);  // made by asking what became of it
+    ck_ok(bel_close(robot, 1));
+    ck_assert_uint_eq(peer_book(peer, "robot").opens, 0);
+    finish();
+}
+END_TEST
+
 // ---- What cannot be mended ------------------------------------------------------------------------------------
 
 START_TEST(a_lost_belief_is_an_error_that_stays)
@@ -234,6 +270,8 @@ int main(void)
     SUITE_TEST(suite, whatever_happens_each_transition_counts_once);
     SUITE_TEST(suite, many_sessions_survive_a_break_in_the_middle_of_their_batch);
     SUITE_TEST(suite, a_reset_of_the_task_that_is_asked_twice_happens_once);
+    SUITE_TEST(suite, a_forgotten_session_is_gone_however_the_link_breaks);
+    SUITE_TEST(suite, a_session_that_was_lost_can_be_forgotten);
     SUITE_TEST(suite, a_lost_belief_is_an_error_that_stays);
     SUITE_TEST(suite, kept_steps_whose_session_is_gone_are_an_error);
     SUITE_TEST(suite, a_session_that_somebody_else_continued_is_fenced);

@@ -317,7 +317,7 @@ static void greet(struct peer *peer, uint64_t id)
                     .max_frame_bytes = FRAME, .max_in_flight = peer->max_in_flight}});
 }
 
-// What happens to a Step before its book is opened. 1: that was all.
+// What happens to a Step or a Close before its book is opened. 1: that was all.
 static int played(struct peer *peer, uint64_t id, enum peer_trick trick)
 {
     static const uint8_t junk[] = {0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff}, huge[] = {0xff, 0xff, 0xff, 0xff};
@@ -350,7 +350,7 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
         return;
     }
     enum peer_trick trick = PEER_HONEST;
-    if (request->kind == WIRE_STEP) {
+    if (request->kind == WIRE_STEP || request->kind == WIRE_CLOSE) {
         trick = peer->trick;
         peer->trick = PEER_HONEST;
     }
@@ -375,7 +375,10 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
     case WIRE_RESET: reset(peer, request, book); break;
     case WIRE_CLOSE:
         book->id[0] = 0;
-        answer(peer, &(struct wire_envelope){.request_id = id, .kind = WIRE_DONE});
+        if (trick == PEER_CLOSE_AFTER)
+            hang_up(peer);
+        else
+            answer(peer, &(struct wire_envelope){.request_id = id, .kind = WIRE_DONE});
         break;
     default: complain(peer, id, WIRE_UNSUPPORTED, "body", 0);
     }

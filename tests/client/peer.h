@@ -1,6 +1,6 @@
 #pragma once
 // A daemon for tests of the client: keeps books of sessions as the wire asks for, and plays one trick on the
-// next Step when told to. Its belief is a plain sum over transitions, each counted once, so equal digests mean
+// next Step or Close when told to. Its belief is a plain sum over transitions, each counted once, so equal digests mean
 // that the same transitions arrived. Its actions tell which observation they answer.
 
 #include <stddef.h>
@@ -37,7 +37,7 @@ struct peer *peer_start(uint32_t max_in_flight);  // listens on a fresh Unix soc
 void peer_stop(struct peer *peer);
 const char *peer_address(const struct peer *peer);
 
-void peer_play(struct peer *peer, enum peer_trick trick);  // on the next Step, once
+void peer_play(struct peer *peer, enum peer_trick trick);  // on the next Step or Close, once
 void peer_dribble(struct peer *peer, int on);              // replies leave byte by byte
 void peer_forget(struct peer *peer, const char *session);  // its book is burnt
 void peer_continue(struct peer *peer, const char *session);  // somebody else makes a step in it
