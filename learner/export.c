@@ -177,18 +177,26 @@ int train_final_model(struct train *train, struct model **result, char *provenan
     struct bins bins = {0};
     size_t landmarks = 0, D = train->basis[HEAD_REWARD].features;
     *result = NULL;
-    if (D) {
+    // Features are made with the normalisers of the training's own model, which may be older than the parameters.
+    int error = train_export(train, why, why_size);
+    if (error == 0 && D) {
         if (bins_init(&bins, train->world, D)) {
             snprintf(why, why_size, "no memory for landmarks");
-            return -ENOMEM;
+            error = -ENOMEM;
         }
+    }
+    if (error) {
+        free(provenance);
+        return error;
+    }
+    if (D) {
         fill_bins(train, &bins);
         for (size_t b = 0; b < bins.count; b++)
             landmarks += bins.transitions[b] >= LANDMARK_LEAST;
     }
     struct model_shape shape;
     shape_of(train, landmarks, &shape);
-    int error = model_new(result, &shape, why, why_size);
+    error = model_new(result, &shape, why, why_size);
     if (error == 0) {
         struct model *model = *result;
         fill(train, model);

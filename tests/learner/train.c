@@ -347,6 +347,37 @@ START_TEST(the_saved_model_acts_with_the_same_bits)
 }
 END_TEST
 
+START_TEST(a_model_saved_right_after_resuming_is_the_one_saved_before)
+{
+    struct options o = small("point", LEARN_GLIBRL);
+    o.freeze = 1;  // the basis' normalisers have moved since the last rollout
+    char path[64], before_path[64], after_path[64], why[WHY];
+    temporary(path);
+    temporary(before_path);
+    temporary(after_path);
+    struct train *train = train_of(&o), *resumed = train_of(&o);
+    iterate(train, 5);
+    ck_assert_int_eq(checkpoint_save(train, path, why, sizeof why), 0);
+    ck_assert_int_eq(checkpoint_load(resumed, path, why, sizeof why), 0);
+    struct model *before, *after;
+    ck_assert_int_eq(train_final_model(train, &before, NULL, why, sizeof why), 0);
+    ck_assert_int_eq(train_final_model(resumed, &after, NULL, why, sizeof why), 0);
+    ck_assert_int_eq(model_save(before, before_path), 0);
+    ck_assert_int_eq(model_save(after, after_path), 0);
+    static uint8_t ours[1 << 20], theirs[1 << 20];
+    size_t size = read_bytes(before_path, ours, sizeof ours);
+    ck_assert_uint_eq(read_bytes(after_path, theirs, sizeof theirs), size);
+    ck_assert_int_eq(memcmp(ours, theirs, size), 0);
+    unlink(path);
+    unlink(before_path);
+    unlink(after_path);
+    model_free(before);
+    model_free(after);
+    train_free(train);
+    train_free(resumed);
+}
+END_TEST
+
 START_TEST(the_recorded_density_is_that_of_the_recorded_action)
 {
     // The learner's own network, by BLAS, against the served one that drew the actions.
@@ -577,6 +608,7 @@ int main(void)
     SUITE_TEST(suite, a_checkpoint_that_does_not_fit_is_refused_with_a_sentence);
     SUITE_TEST(suite, a_gradient_that_is_not_finite_is_reported_with_iteration_and_seed);
     SUITE_TEST(suite, the_saved_model_acts_with_the_same_bits);
+    SUITE_TEST(suite, a_model_saved_right_after_resuming_is_the_one_saved_before);
     SUITE_TEST(suite, a_short_training_finds_the_goal);
     return suite_finish(suite);
 }
