@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { REASON_SIZE = 256 };
+
 static int parse_unix(struct address *address, const char *path, char *why, size_t why_size)
 {
     struct sockaddr_un *to = (struct sockaddr_un *)&address->sockaddr;
@@ -79,11 +81,12 @@ int address_parse(struct address *address, const char *text, char *why, size_t w
 {
     memset(address, 0, sizeof *address);
     snprintf(address->text, sizeof address->text, "%s", text);
-    if (!strncmp(text, "unix:", 5))
-        return parse_unix(address, text + 5, why, why_size);
-    if (!strncmp(text, "tcp:", 4))
-        return parse_tcp(address, text + 4, why, why_size);
-    return refuse(why, why_size, -EINVAL, "an address is unix:PATH or tcp:HOST:PORT");
+    char reason[REASON_SIZE];
+    int error = !strncmp(text, "unix:", 5)  ? parse_unix(address, text + 5, reason, sizeof reason)
+                : !strncmp(text, "tcp:", 4) ? parse_tcp(address, text + 4, reason, sizeof reason)
+                                            : refuse(reason, sizeof reason, -EINVAL,
+                                                     "an address is unix:PATH or tcp:HOST:PORT");
+    return error ? refuse(why, why_size, error, "\"%.128s\": %s", text, reason) : 0;
 }
 
 // Makes way for our Unix socket. A file that is not a socket, or a socket that somebody answers at, stays.
