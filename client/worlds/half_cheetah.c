@@ -83,8 +83,9 @@ static void reset(struct world_instance *instance, const double *task, struct ra
     half_cheetah_place(instance, qpos, qvel, observation);
 }
 
-// One step of the robot: how fast it went, and what the action costs. The engine clamps actions, the cost does not.
-static int run(struct world_instance *instance, const float *action, double *speed, double *cost)
+// One step of the robot: how fast it went, what the action costs, what is observed. The engine clamps actions, the
+// cost does not.
+static int run(struct world_instance *instance, const float *action, double *speed, double *cost, float *observation)
 {
     mjData *data = instance->simulation.data;
     double before = data->qpos[0], square = 0;
@@ -99,29 +100,26 @@ static int run(struct world_instance *instance, const float *action, double *spe
         return error;
     *speed = (data->qpos[0] - before) / step_seconds;
     *cost = action_cost * square;
+    observe(instance, observation);
     return 0;
 }
 
 static int step_dir(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double speed, cost;
-    int error = run(instance, action, &speed, &cost);
-    if (error)
-        return error;
-    *reward = (float)(instance->task * speed - cost);
-    observe(instance, observation);
-    return 0;
+    int error = run(instance, action, &speed, &cost, observation);
+    if (!error)
+        *reward = (float)(instance->task * speed - cost);
+    return error;
 }
 
 static int step_vel(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double speed, cost;
-    int error = run(instance, action, &speed, &cost);
-    if (error)
-        return error;
-    *reward = (float)(-fabs(speed - instance->task) - cost);
-    observe(instance, observation);
-    return 0;
+    int error = run(instance, action, &speed, &cost, observation);
+    if (!error)
+        *reward = (float)(-fabs(speed - instance->task) - cost);
+    return error;
 }
 
 static void sample_dir(struct random_stream *stream, double *task)
@@ -168,24 +166,25 @@ static int ideal_vel(const float *observation, const float *action, const float 
     return 1;
 }
 
+// What both worlds have in common.
+#define HALF_CHEETAH \
+    .observation_dim = OBSERVATION, .action_dim = MOTORS, .task_dim = 1, \
+    .horizon = 200, .episodes = 2, .discount = 0.97, \
+    .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01, \
+    .open = open_instance, .close = close_instance, .reset = reset
+
 const struct world half_cheetah_dir = {
+    HALF_CHEETAH,
     .name = "half-cheetah-dir",
     .summary = "run forward or backward, whichever is wanted today",
-    .observation_dim = OBSERVATION, .action_dim = MOTORS, .task_dim = 1,
-    .horizon = 200, .episodes = 2, .discount = 0.97,
-    .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
     .task_names = {"direction"}, .task_low = {-1}, .task_high = {1},
-    .open = open_instance, .close = close_instance, .sample_task = sample_dir,
-    .reset = reset, .step = step_dir, .ideal_task = ideal_dir,
+    .sample_task = sample_dir, .step = step_dir, .ideal_task = ideal_dir,
 };
 
 const struct world half_cheetah_vel = {
+    HALF_CHEETAH,
     .name = "half-cheetah-vel",
     .summary = "run at a hidden speed between 0 and 3 m/s",
-    .observation_dim = OBSERVATION, .action_dim = MOTORS, .task_dim = 1,
-    .horizon = 200, .episodes = 2, .discount = 0.97,
-    .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
     .task_names = {"target speed (m/s)"}, .task_low = {0}, .task_high = {3},
-    .open = open_instance, .close = close_instance, .sample_task = sample_vel,
-    .reset = reset, .step = step_vel, .ideal_task = ideal_vel,
+    .sample_task = sample_vel, .step = step_vel, .ideal_task = ideal_vel,
 };

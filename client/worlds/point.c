@@ -58,37 +58,34 @@ static void reset(struct world_instance *instance, const double *task, struct ra
     observe(instance, observation);
 }
 
-// Moves, and tells how far the goal is then.
-static int move(struct world_instance *instance, const float *action, double *distance)
+// Moves, observes, and tells how far the goal is then.
+static int move(struct world_instance *instance, const float *action, double *distance, float *observation)
 {
     if (!isfinite(action[0]) || !isfinite(action[1]))
         return -EIO;
     for (int k = 0; k < 2; k++)
         instance->position[k] += stride * fmax(-1, fmin(1, (double)action[k]));
     *distance = hypot(instance->position[0] - instance->goal[0], instance->position[1] - instance->goal[1]);
+    observe(instance, observation);
     return 0;
 }
 
 static int step_dense(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double distance;
-    int error = move(instance, action, &distance);
-    if (error)
-        return error;
-    *reward = (float)-distance;
-    observe(instance, observation);
-    return 0;
+    int error = move(instance, action, &distance, observation);
+    if (!error)
+        *reward = (float)-distance;
+    return error;
 }
 
 static int step_sparse(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double distance;
-    int error = move(instance, action, &distance);
-    if (error)
-        return error;
-    *reward = distance <= reach ? (float)(1 - distance) : 0;
-    observe(instance, observation);
-    return 0;
+    int error = move(instance, action, &distance, observation);
+    if (!error)
+        *reward = distance <= reach ? (float)(1 - distance) : 0;
+    return error;
 }
 
 // The goal nearest to where the robot arrived, if one is within reach.
@@ -106,26 +103,28 @@ static int ideal_task(const float *observation, const float *action, const float
     return 1;
 }
 
+// What both worlds have in common.
+#define POINT \
+    .observation_dim = 2, .action_dim = 2, .task_dim = 2, .horizon = 100, .discount = 0.99, \
+    .action_low = -1, .action_high = 1, \
+    .task_names = {"goal x", "goal y"}, .task_low = {-1, 0}, .task_high = {1, 1}, \
+    .open = open_instance, .close = close_instance, .sample_task = sample_task, .reset = reset, \
+    .ideal_task = ideal_task
+
 // Published are three episodes. One is enough for the dense world: the first rewards already tell where the goal is,
 // and 100 steps are left to go there.
 const struct world point_dense = {
+    POINT,
     .name = "point",
     .summary = "go to a hidden point on a half circle; the reward is minus the distance",
-    .observation_dim = 2, .action_dim = 2, .task_dim = 2,
-    .horizon = 100, .episodes = 1, .discount = 0.99,
-    .action_low = -1, .action_high = 1,
-    .task_names = {"goal x", "goal y"}, .task_low = {-1, 0}, .task_high = {1, 1},
-    .open = open_instance, .close = close_instance, .sample_task = sample_task,
-    .reset = reset, .step = step_dense, .ideal_task = ideal_task,
+    .episodes = 1,
+    .step = step_dense,
 };
 
 const struct world point_sparse = {
+    POINT,
     .name = "point-sparse",
     .summary = "find a hidden point on a half circle; only near it there is a reward",
-    .observation_dim = 2, .action_dim = 2, .task_dim = 2,
-    .horizon = 100, .episodes = 3, .discount = 0.99,
-    .action_low = -1, .action_high = 1,
-    .task_names = {"goal x", "goal y"}, .task_low = {-1, 0}, .task_high = {1, 1},
-    .open = open_instance, .close = close_instance, .sample_task = sample_task,
-    .reset = reset, .step = step_sparse, .ideal_task = ideal_task,
+    .episodes = 3,
+    .step = step_sparse,
 };
