@@ -68,16 +68,38 @@ void belief_copy(struct belief *to, const struct belief *from)
         memcpy(to->low, from->low, size);
 }
 
+static int beyond(const float *features, size_t D)
+{
+    int any = 0;
+    for (size_t i = 0; i < D; i++)
+        any |= !(fabsf(features[i]) <= 1);
+    return any;
+}
+
+static int far(const double *targets, size_t d)
+{
+    int any = 0;
+    for (size_t i = 0; i < d; i++)
+        any |= !(fabs(targets[i]) <= BELIEF_TARGET_LIMIT);
+    return any;
+}
+
+// Which number it is, the first one, and what is wrong with it.
+static int refuse(size_t *where, const float *features, size_t D, const double *targets, size_t d)
+{
+    size_t i = 0;
+    while (i < D && !beyond(features + i, 1))
+        i++;
+    while (i >= D && i < D + d && !far(targets + (i - D), 1))
+        i++;
+    *where = i;
+    return isfinite(i < D ? (double)features[i] : targets[i - D]) ? -ERANGE : -EDOM;
+}
+
 int belief_round(int32_t *z, size_t *where, const float *features, size_t D, const double *targets, size_t d)
 {
-    for (size_t i = 0; i < D + d; i++) {
-        double value = i < D ? (double)features[i] : targets[i - D];
-        double limit = i < D ? 1 : BELIEF_TARGET_LIMIT;
-        if (!(fabs(value) <= limit)) {
-            *where = i;
-            return isfinite(value) ? -ERANGE : -EDOM;
-        }
-    }
+    if (beyond(features, D) | far(targets, d))
+        return refuse(where, features, D, targets, d);
     // Scaling by a power of two is exact; lrint rounds to nearest, ties to even.
     const double unit = (double)(1 << BELIEF_FRACTION_BITS);
     for (size_t i = 0; i < D; i++)

@@ -56,11 +56,6 @@ static unsigned lossy(struct posterior_group *g, int scale, size_t rows)
 {
     size_t G = g->kernels->group, D = g->D, d = g->d;
     int lost[KERNEL_GROUP_LIMIT] = {0};
-    for (size_t c = 0; c < D; c++) {
-        const double *pivot = g->panel + (c * g->rows + c) * G, *entry = g->diagonal + c * G;
-        for (size_t s = 0; s < G; s++)
-            lost[s] |= entry[s] > REFINE_RATIO * (pivot[s] * pivot[s]);
-    }
     for (size_t j = 0; scale && j < d; j++) {
         const double *entry = g->diagonal + (D + j) * G;
         double *left = g->scale_diagonal + j * G;
@@ -72,7 +67,7 @@ static unsigned lossy(struct posterior_group *g, int scale, size_t rows)
     for (size_t i = 0; i < rows; i++)
         for (size_t s = 0; s < G; s++)
             lost[s] |= row_wants_refinement(g->row_variance[i * G + s]);
-    unsigned set = 0;
+    unsigned set = g->kernels->group_exceeds(g->diagonal, g->panel, g->rows, D, REFINE_RATIO);
     for (size_t s = 0; s < G; s++)
         set |= (unsigned)lost[s] << s;
     return set;
@@ -99,8 +94,7 @@ unsigned group_solve(struct posterior_group *g, const struct prior *prior, const
         high[s] = belief->wide ? belief->high : NULL;
     }
     kernels->group_sum_to_panel(g->panel, g->rows, prior->packed, low, high, P, g->columns, g->first);
-    for (size_t c = 0; c < g->columns; c++)
-        memcpy(g->diagonal + c * G, g->panel + (c * g->rows + c) * G, G * sizeof *g->diagonal);
+    kernels->group_diagonal(g->diagonal, g->panel, g->rows, g->columns);
     for (size_t c = g->columns; scale && c < P; c++)
         for (size_t s = 0; s < G; s++)
             g->diagonal[c * G + s] = diagonal_entry(kernels, prior, beliefs[s < sessions ? s : 0], c);

@@ -41,7 +41,7 @@ struct lanes {
     // x = L^-1 x for one vector (D).
     void (*forward)(double *x, const double *panel, size_t stride, size_t D);
 
-    // out[i] = sum_k panel[k][first + i] v[k], k ascending.
+    // out[i] = sum_k panel[k][first + i] v[k], k ascending. Reads whole vectors of rows, as squares does.
     void (*combine)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
                     const double *v);
 

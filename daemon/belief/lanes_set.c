@@ -190,23 +190,37 @@ static void solve(double *X, size_t ld, const double *panel, size_t stride, size
     }
 }
 
+static void store_some(double *out, f64v a, size_t count)
+{
+    if (count < F64_LANES)
+        f64_store_first(out, a, count);
+    else
+        f64_store(out, a);
+}
+
 static void combine(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
                     const double *v)
 {
-    for (size_t i = 0; i < count; i++)
-        out[i] = 0;
-    for (size_t k = 0; k < D; k++)
-        for (size_t i = 0; i < count; i++)
-            out[i] = fma(panel[k * stride + first + i], v[k], out[i]);
+    for (size_t i = 0; i < count; i += F64_LANES) {
+        const double *rows = panel + first + i;
+        f64v sum = f64_all(0);
+        for (size_t k = 0; k < D; k++)
+            sum = f64_fma(f64_load(rows + k * stride), f64_all(v[k]), sum);
+        store_some(out + i, sum, count - i);
+    }
 }
 
 static void squares(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        out[i] = 0;
-    for (size_t k = 0; k < D; k++)
-        for (size_t i = 0; i < count; i++)
-            out[i] = fma(panel[k * stride + first + i], panel[k * stride + first + i], out[i]);
+    for (size_t i = 0; i < count; i += F64_LANES) {
+        const double *rows = panel + first + i;
+        f64v sum = f64_all(0);
+        for (size_t k = 0; k < D; k++) {
+            f64v row = f64_load(rows + k * stride);
+            sum = f64_fma(row, row, sum);
+        }
+        store_some(out + i, sum, count - i);
+    }
 }
 
 enum { PAIR = 2 * F64_LANES, GROUP = 4 };

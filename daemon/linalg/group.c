@@ -259,6 +259,23 @@ void KERNEL(group_squares)(double *out, const double *panel, size_t stride, size
     }
 }
 
+void KERNEL(group_diagonal)(double *out, const double *panel, size_t stride, size_t D)
+{
+    for (size_t c = 0; c < D; c++)
+        store(out, c, load(panel, c * stride + c));
+}
+
+unsigned KERNEL(group_exceeds)(const double *x, const double *panel, size_t stride, size_t D, double ratio)
+{
+    unsigned set = 0;
+    for (size_t c = 0; c < D; c++) {
+        f64v root = load(panel, c * stride + c), most = f64_mul(f64_all(ratio), f64_mul(root, root));
+        // x - most is above zero exactly where x is above it.
+        set |= f64_outside(f64_fnma(most, f64_all(1), load(x, c)), -INFINITY, 0);
+    }
+    return set;
+}
+
 void KERNEL(group_combine)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
                            size_t row)
 {

@@ -85,6 +85,12 @@ struct kernels {
     // out[i] = sum_k (L^-1)_ki^2, k ascending: the diagonal of (L L')^-1.  out (D, group); room (5 D, group)
     void (*group_inverse_squares)(double *out, const double *panel, size_t stride, size_t D, double *room);
 
+    // out[c] = panel[c][c]: the diagonal of the matrix before it is factored.  (D, group)
+    void (*group_diagonal)(double *out, const double *panel, size_t stride, size_t D);
+
+    // A bit for each session of which some x[c] > ratio l_cc^2, or one of them is not a number.  x (D, group)
+    unsigned (*group_exceeds)(const double *x, const double *panel, size_t stride, size_t D, double ratio);
+
     // out[i] = sum_k panel[k][first + i]^2 and sum_k panel[k][first + i] panel[k][row], k ascending.  out (count, group)
     void (*group_squares)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
     void (*group_combine)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,

@@ -17,6 +17,8 @@ const struct kernels KERNEL(kernels) = {
     .group_factor = KERNEL(group_factor),
     .group_back_substitute = KERNEL(group_back_substitute),
     .group_inverse_squares = KERNEL(group_inverse_squares),
+    .group_diagonal = KERNEL(group_diagonal),
+    .group_exceeds = KERNEL(group_exceeds),
     .group_squares = KERNEL(group_squares),
     .group_combine = KERNEL(group_combine),
 };

@@ -26,6 +26,8 @@ unsigned KERNEL(group_factor)(double *panel, size_t stride, size_t D, size_t row
 void KERNEL(group_back_substitute)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
 void KERNEL(group_inverse_squares)(double *out, const double *panel, size_t stride, size_t D, double *room);
 void KERNEL(group_squares)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count);
+void KERNEL(group_diagonal)(double *out, const double *panel, size_t stride, size_t D);
+unsigned KERNEL(group_exceeds)(const double *x, const double *panel, size_t stride, size_t D, double ratio);
 void KERNEL(group_combine)(double *out, const double *panel, size_t stride, size_t D, size_t first, size_t count,
                            size_t row);
 
