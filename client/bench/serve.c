@@ -75,6 +75,7 @@ struct client {
 static char directory[96], model_path[128], log_path[128];
 static size_t observation_dim;
 static float observations[OBSERVATIONS][64];  // of any shape
+static float rewards[OBSERVATIONS];  // noise: one that a belief explains without error would have it refined each time
 
 static double now(void)
 {
@@ -207,7 +208,8 @@ static void next_request(struct client *client, enum wire_kind kind, uint8_t *fr
         request.act = (struct wire_act){.handle = 1, .seq = ++client->seq, .observation = observation};
     } else {
         request.step = (struct wire_step){
-            .handle = 1, .seq = ++client->seq, .task = 1, .observation = observation, .reward = 0.25f,
+            .handle = 1, .seq = ++client->seq, .task = 1, .observation = observation,
+            .reward = rewards[client->seq % OBSERVATIONS],
             .action = {executed, SHAPE_ACTION}};
     }
     long written = wire_encode(frame, FRAME, &request, &arena);
@@ -438,9 +440,11 @@ static void save_model(char shape)
         die("%s: %s", model_path, strerror(-error));
     model_free(model);
     struct random_stream stream = random_stream(2, 0, 0, 0);
-    for (size_t i = 0; i < OBSERVATIONS; i++)
+    for (size_t i = 0; i < OBSERVATIONS; i++) {
         for (size_t k = 0; k < observation_dim; k++)
             observations[i][k] = (float)random_normal(&stream);
+        rewards[i] = (float)random_normal(&stream);
+    }
 }
 
 static int read_options(struct options *options, int argc, char **argv)
