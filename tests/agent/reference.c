@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sample.h"
+#include "tests/policy/plain_network.h"
 #include "tests/support/suite.h"
 
 enum { N = 300, WIDE = 64 };
@@ -15,24 +16,6 @@ enum { N = 300, WIDE = 64 };
 static double clamp(double x, double low, double high)
 {
     return x < low ? low : x > high ? high : x;
-}
-
-static void forward(double *out, const struct network *network, const double *in)
-{
-    double x[WIDE], y[WIDE];
-    memcpy(x, in, network_inputs(network) * sizeof *x);
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const struct layer *layer = &network->layers[l];
-        for (size_t o = 0; o < layer->outputs; o++) {
-            y[o] = (double)layer->bias[o];
-            for (size_t i = 0; i < layer->inputs; i++)
-                y[o] += x[i] * (double)layer->weight[i * kernel_padded(layer->outputs) + o];
-            if (l + 1 < network->layer_count || network->tanh_output)
-                y[o] = tanh(y[o]);
-        }
-        memcpy(x, y, layer->outputs * sizeof *x);
-    }
-    memcpy(out, x, network_outputs(network) * sizeof *out);
 }
 
 static void features(double *phi, const struct model *m, enum head_kind kind, const struct observation_item *item)
@@ -49,7 +32,7 @@ static void features(double *phi, const struct model *m, enum head_kind kind, co
         double low = (double)m->action_low[i], high = (double)m->action_high[i];
         in[obs + i] = (2 * clamp((double)item->action[i], low, high) - low - high) / (high - low);
     }
-    forward(phi, &m->heads[kind].basis, in);
+    plain_network(phi, &m->heads[kind].basis, in);
     phi[m->heads[kind].features - 1] = 1;
 }
 
@@ -189,7 +172,7 @@ START_TEST(a_step_is_that_of_plain_loops_in_double)
             double limit = (double)model->input_clip;
             row[i] = clamp((shown[i] - (double)model->input_mean[i]) / (double)model->input_scale[i], -limit, limit);
         }
-        forward(expected, &model->policy, row);
+        plain_network(expected, &model->policy, row);
         for (size_t i = 0; i < 2; i++)
             worst_action = fmax(worst_action, fabs(clamp(expected[i], (double)model->action_low[i],
                                                          (double)model->action_high[i]) - (double)action[i]));

@@ -2,11 +2,11 @@
 //
 //     test_client_daemon BELIEFD BEL-ROLLOUT BEL-BENCH
 #include "tests/agent/sample.h"
+#include "tests/support/json_line.h"
 #include "tests/support/suite.h"
 
 #include "client/bel.h"
 
-#include <cjson/cJSON.h>
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
@@ -388,11 +388,7 @@ static cJSON *last_line(const char *command, const char *const *keys)
     size_t size = fread(text, 1, sizeof text - 1, pipe);
     text[size] = 0;
     ck_assert_msg(pclose(pipe) == 0, "%s:\n%s", command, text);
-    ck_assert(size > 1 && text[size - 1] == '\n');
-    text[size - 1] = 0;
-    char *line = strrchr(text, '\n');
-    cJSON *object = cJSON_Parse(line ? line + 1 : text);
-    ck_assert_msg(cJSON_IsObject(object), "%s", text);
+    cJSON *object = json_last_line(text);
     const cJSON *value = object->child;
     for (; *keys; keys++, value = value->next)
         ck_assert_msg(value && strcmp(value->string, *keys) == 0, "%s instead of %s",
@@ -401,31 +397,24 @@ static cJSON *last_line(const char *command, const char *const *keys)
     return object;
 }
 
-static double number_of(const cJSON *object, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItem(object, key);
-    ck_assert_msg(cJSON_IsNumber(value), "%s is no number", key);
-    return value->valuedouble;
-}
-
 START_TEST(a_rollout_tells_its_summary_and_draws_its_picture)
 {
     static const char *const keys[] = {
-        "world", "model", "tasks", "return_first_episode", "return_second_episode", "return_prior", "return_oracle",
-        "p50_us", "transitions", "lost", NULL};
+        "world", "model", "tasks", "return_first_episode", "return_second_episode", "return_prior",
+        "return_oracle", "p50_us", "transitions", "lost", NULL};
     begin();
     char command[1024];
     snprintf(command, sizeof command,
              "%s --world point --count 5 --episodes 2 --seed 4 --connect %s --compare --json --svg %s/belief.svg",
              rollout, address, directory);
     cJSON *summary = last_line(command, keys), *again;
-    ck_assert_double_eq(number_of(summary, "tasks"), 5);
-    ck_assert_double_eq(number_of(summary, "transitions"), 5 * 2 * 100);
-    ck_assert_double_eq(number_of(summary, "lost"), 0);
-    ck_assert_double_eq(number_of(summary, "return_oracle"), -4);  // of begin()'s provenance
+    ck_assert_double_eq(json_number(summary, "tasks"), 5);
+    ck_assert_double_eq(json_number(summary, "transitions"), 5 * 2 * 100);
+    ck_assert_double_eq(json_number(summary, "lost"), 0);
+    ck_assert_double_eq(json_number(summary, "return_oracle"), -4);  // of begin()'s provenance
     again = last_line(command, keys);  // same seed, same tasks, same starts, same answers
     for (int k = 3; k < 6; k++)
-        ck_assert_double_eq(number_of(summary, keys[k]), number_of(again, keys[k]));
+        ck_assert_double_eq(json_number(summary, keys[k]), json_number(again, keys[k]));
     cJSON_Delete(summary);
     cJSON_Delete(again);
 
@@ -433,8 +422,8 @@ START_TEST(a_rollout_tells_its_summary_and_draws_its_picture)
     snprintf(command, sizeof command,
              "python3 -c \"import sys, xml.dom.minidom as m; d = m.parse(sys.argv[1]);"
              "assert sum(r.getAttribute('class') == 'panel' for r in d.getElementsByTagName('rect')) == 5;"
-             "assert sum(c.getAttribute('class') == 'truth' for c in d.getElementsByTagName('ellipse')) == 6\" %s/belief.svg",
-             directory);
+             "assert sum(c.getAttribute('class') == 'truth' for c in d.getElementsByTagName('ellipse')) == 6\""
+             " %s/belief.svg", directory);
     ck_assert_int_eq(system(command), 0);
 
     // Nobody's sessions are left.
@@ -460,13 +449,11 @@ START_TEST(an_interrupted_rollout_tells_its_summary_so_far)
         text[fread(text, 1, sizeof text - 1, pipe)] = 0;
         int status = pclose(pipe);
         ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "ends with %d:\n%s", status, text);
-        const char *line = strstr(text, "{\"world\"");
-        ck_assert_msg(line != NULL, "%s", text);
-        cJSON *summary = cJSON_Parse(line);
+        cJSON *summary = json_last_line(text);
         ck_assert(cJSON_IsNull(cJSON_GetObjectItem(summary, "return_first_episode")));
-        ck_assert_double_gt(number_of(summary, "transitions"), 0);
-        ck_assert_double_lt(number_of(summary, "transitions"), 3 * 100);
-        ck_assert_double_eq(number_of(summary, "lost"), 0);
+        ck_assert_double_gt(json_number(summary, "transitions"), 0);
+        ck_assert_double_lt(json_number(summary, "transitions"), 3 * 100);
+        ck_assert_double_eq(json_number(summary, "lost"), 0);
         cJSON_Delete(summary);
     }
     end();
@@ -506,13 +493,13 @@ START_TEST(the_benchmark_of_serving_tells_what_it_measured)
     char command[1024];
     snprintf(command, sizeof command, "%s serve --shape s --seconds 0.5 --daemon %s --json", bench, beliefd);
     cJSON *result = last_line(command, keys);
-    ck_assert_double_gt(number_of(result, "echo_p50_us"), 0);
-    ck_assert_double_ge(number_of(result, "step_p999_us"), number_of(result, "step_p99_us"));
-    ck_assert_double_ge(number_of(result, "step_p99_us"), number_of(result, "step_p50_us"));
-    double p50 = number_of(result, "step_p50_us") / number_of(result, "echo_p50_us");
-    double cpu = number_of(result, "step_cpu_us") / number_of(result, "echo_cpu_us");
-    ck_assert_double_eq_tol(number_of(result, "p50_ratio"), p50, 1e-3);
-    ck_assert_double_eq_tol(number_of(result, "cpu_ratio"), cpu, 1e-2);
+    ck_assert_double_gt(json_number(result, "echo_p50_us"), 0);
+    ck_assert_double_ge(json_number(result, "step_p999_us"), json_number(result, "step_p99_us"));
+    ck_assert_double_ge(json_number(result, "step_p99_us"), json_number(result, "step_p50_us"));
+    double p50 = json_number(result, "step_p50_us") / json_number(result, "echo_p50_us");
+    double cpu = json_number(result, "step_cpu_us") / json_number(result, "echo_cpu_us");
+    ck_assert_double_eq_tol(json_number(result, "p50_ratio"), p50, 1e-3);
+    ck_assert_double_eq_tol(json_number(result, "cpu_ratio"), cpu, 1e-2);
     cJSON_Delete(result);
 }
 END_TEST

@@ -13,9 +13,9 @@
 #include "proto/wire.h"
 #include "shadow.h"
 #include "tests/agent/sample.h"
+#include "tests/support/json_line.h"
 #include "tests/support/suite.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -317,27 +317,6 @@ static void rollout_start(struct process *process, const char *address, const ch
     process_start(process, daemon_.directory, arguments);
 }
 
-// The summary: the last line that a rollout said. The caller's.
-static cJSON *summary_of(const struct process *process)
-{
-    char *text = strdup(process->output), *line = text;
-    for (size_t length; (length = strlen(text)) && text[length - 1] == '\n';)
-        text[length - 1] = 0;
-    for (char *at = text; (at = strchr(at, '\n'));)
-        line = ++at;
-    cJSON *summary = cJSON_Parse(line);
-    ck_assert_msg(cJSON_IsObject(summary), "no JSON summary in:\n%s", process_words(process));
-    free(text);
-    return summary;
-}
-
-static double number_of(const cJSON *summary, const char *key)
-{
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(summary, key);
-    ck_assert_msg(cJSON_IsNumber(value), "%s is no number", key);
-    return value->valuedouble;
-}
-
 START_TEST(rollouts_over_either_door_agree_and_lose_nothing)
 {
     const char *addresses[] = {daemon_.unix_address, daemon_.tcp_address};
@@ -347,15 +326,15 @@ START_TEST(rollouts_over_either_door_agree_and_lose_nothing)
         rollout_start(&rollout, addresses[i], "8", "2");
         int status = process_wait(&rollout, 120);
         ck_assert_msg(status == 0, "ended with %d:\n%s", status, process_words(&rollout));
-        cJSON *summary = summary_of(&rollout);
+        cJSON *summary = json_last_line(rollout.output);
         ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(summary, "world")), "point");
         ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(summary, "model")), "random-point");
-        ck_assert_double_eq(number_of(summary, "tasks"), 8);
-        ck_assert_double_eq(number_of(summary, "transitions"), 8 * 2 * 100);
-        ck_assert_double_eq(number_of(summary, "lost"), 0);
-        ck_assert_double_gt(number_of(summary, "p50_us"), 0);
-        first[i] = number_of(summary, "return_first_episode");
-        second[i] = number_of(summary, "return_second_episode");
+        ck_assert_double_eq(json_number(summary, "tasks"), 8);
+        ck_assert_double_eq(json_number(summary, "transitions"), 8 * 2 * 100);
+        ck_assert_double_eq(json_number(summary, "lost"), 0);
+        ck_assert_double_gt(json_number(summary, "p50_us"), 0);
+        first[i] = json_number(summary, "return_first_episode");
+        second[i] = json_number(summary, "return_second_episode");
         cJSON_Delete(summary);
         process_release(&rollout);
     }
@@ -406,9 +385,9 @@ START_TEST(a_rollout_that_was_stopped_for_a_while_delays_nobody_and_loses_nothin
     process_signal(&rollout, SIGCONT);
     int status = process_wait(&rollout, 200);
     ck_assert_msg(status == 0, "ended with %d:\n%s", status, process_words(&rollout));
-    cJSON *summary = summary_of(&rollout);
-    ck_assert_double_eq(number_of(summary, "transitions"), 32 * 64 * 100);
-    ck_assert_double_eq(number_of(summary, "lost"), 0);
+    cJSON *summary = json_last_line(rollout.output);
+    ck_assert_double_eq(json_number(summary, "transitions"), 32 * 64 * 100);
+    ck_assert_double_eq(json_number(summary, "lost"), 0);
     cJSON_Delete(summary);
     process_release(&rollout);
     witness_close(&witness);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/base/random.h"
+#include "plain_network.h"
 #include "tests/support/suite.h"
 
 enum { BATCH = 64 };
@@ -76,26 +77,6 @@ START_TEST(an_answer_is_the_same_bits_alone_and_in_any_place_of_any_batch_for_ev
 }
 END_TEST
 
-// The same network in double with the C library's tanh.
-static void reference(double *out, const struct network *network, const float *in)
-{
-    double x[256], y[256];
-    for (size_t i = 0; i < network_inputs(network); i++)
-        x[i] = (double)in[i];
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const struct layer *layer = &network->layers[l];
-        for (size_t o = 0; o < layer->outputs; o++) {
-            y[o] = (double)layer->bias[o];
-            for (size_t i = 0; i < layer->inputs; i++)
-                y[o] += x[i] * (double)layer->weight[i * kernel_padded(layer->outputs) + o];
-            if (l + 1 < network->layer_count || network->tanh_output)
-                y[o] = tanh(y[o]);
-        }
-        memcpy(x, y, sizeof x);
-    }
-    memcpy(out, x, network_outputs(network) * sizeof *out);
-}
-
 START_TEST(an_answer_is_that_of_plain_loops_in_double)
 {
     for (size_t s = 0; s < SHAPES; s++)
@@ -109,8 +90,10 @@ START_TEST(an_answer_is_that_of_plain_loops_in_double)
             fill(in, BATCH * inputs, &stream, 1);
             network_forward(&network, kernels_best(), out, stride, in, inputs, BATCH, scratch);
             for (size_t b = 0; b < BATCH; b++) {
-                double expected[256];
-                reference(expected, &network, in + b * inputs);
+                double row[PLAIN_NETWORK_WIDTH], expected[PLAIN_NETWORK_WIDTH];
+                for (size_t i = 0; i < inputs; i++)
+                    row[i] = (double)in[b * inputs + i];
+                plain_network(expected, &network, row);
                 for (size_t o = 0; o < outputs; o++)
                     ck_assert_double_eq_tol((double)out[b * stride + o], expected[o], 1e-5);
             }

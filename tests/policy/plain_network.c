@@ -1,0 +1,22 @@
+#include "plain_network.h"
+
+#include <math.h>
+#include <string.h>
+
+void plain_network(double *out, const struct network *network, const double *in)
+{
+    double x[PLAIN_NETWORK_WIDTH], y[PLAIN_NETWORK_WIDTH];
+    memcpy(x, in, network_inputs(network) * sizeof *x);
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const struct layer *layer = &network->layers[l];
+        for (size_t o = 0; o < layer->outputs; o++) {
+            y[o] = (double)layer->bias[o];
+            for (size_t i = 0; i < layer->inputs; i++)
+                y[o] += x[i] * (double)layer->weight[i * kernel_padded(layer->outputs) + o];
+            if (l + 1 < network->layer_count || network->tanh_output)
+                y[o] = tanh(y[o]);
+        }
+        memcpy(x, y, layer->outputs * sizeof *x);
+    }
+    memcpy(out, x, network_outputs(network) * sizeof *out);
+}
