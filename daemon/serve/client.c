@@ -18,7 +18,7 @@ static void closed(uv_handle_t *handle)
 
 void client_close(struct client *client)
 {
-    if (uv_is_closing(&client->handle))
+    if (uv_is_closing(&client->uv.handle))
         return;
     if (client->connection) {
         log_event(LOG_DEBUG, "disconnect", LOG_TEXT("peer", client->connection->peer));
@@ -31,7 +31,7 @@ void client_close(struct client *client)
         if (client->next)
             client->next->previous = client->previous;
     }
-    uv_close(&client->handle, closed);
+    uv_close(&client->uv.handle, closed);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -60,7 +60,7 @@ static void took_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer
             client_close(client);
         else
             server_ended(loop->server, client->connection, now_us);
-        if (!uv_is_closing(&client->handle))
+        if (!uv_is_closing(&client->uv.handle))
             update_reading(client);
     } else if (size < 0) {
         log_event(LOG_INFO, "connection_lost", LOG_TEXT("peer", client->connection->peer),
@@ -75,9 +75,9 @@ static void update_reading(struct client *client)
     if (wanted == client->reading)
         return;
     if (wanted)
-        uv_read_start(&client->stream, give_room, took_bytes);
+        uv_read_start(&client->uv.stream, give_room, took_bytes);
     else
-        uv_read_stop(&client->stream);
+        uv_read_stop(&client->uv.stream);
     client->reading = wanted;
 }
 
@@ -109,7 +109,7 @@ static void end(struct client *client)
         client_close(client);
     } else if (!client->linger_until_us) {
         client->linger_until_us = loop_now_us(client->loop) + LINGER_US;
-        uv_shutdown(&client->shutdown, &client->stream, was_shut_down);
+        uv_shutdown(&client->shutdown, &client->uv.stream, was_shut_down);
     }
 }
 
@@ -123,7 +123,7 @@ static int send_in_background(struct client *client)
     client->write.data = client;
     uv_buf_t rest = uv_buf_init((char *)(client->sending.memory + client->sending.start),
                                 (unsigned)frame_buffer_size(&client->sending));
-    return uv_write(&client->write, &client->stream, &rest, 1, wrote);
+    return uv_write(&client->write, &client->uv.stream, &rest, 1, wrote);
 }
 
 void client_flush(struct client *client)
@@ -137,7 +137,7 @@ void client_flush(struct client *client)
     if (connection_has_output(connection) && !client->writing) {
         uv_buf_t bytes = uv_buf_init((char *)(connection->out.memory + connection->out.start),
                                      (unsigned)frame_buffer_size(&connection->out));
-        int sent = uv_try_write(&client->stream, &bytes, 1);
+        int sent = uv_try_write(&client->uv.stream, &bytes, 1);
         if (sent >= 0)
             server_sent(loop->server, connection, (size_t)sent, loop_now_us(loop));
         if ((sent < 0 && sent != UV_EAGAIN) ||
@@ -148,7 +148,7 @@ void client_flush(struct client *client)
     }
     if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection) && !client->writing)
         end(client);
-    if (!uv_is_closing(&client->handle))
+    if (!uv_is_closing(&client->uv.handle))
         update_reading(client);
 }
 
@@ -162,7 +162,7 @@ void client_check_linger(struct client *client, uint64_t now_us)
 static void name_peer(struct client *client, int is_unix, char *peer, size_t size)
 {
     int fd = -1;
-    uv_fileno(&client->handle, &fd);
+    uv_fileno(&client->uv.handle, &fd);
     struct ucred credentials;
     struct sockaddr_storage from;
     socklen_t length = sizeof credentials, from_size = sizeof from;
@@ -191,18 +191,18 @@ void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix)
     }
     client->loop = loop;
     if (is_unix)
-        uv_pipe_init(&loop->uv, &client->pipe, 0);
+        uv_pipe_init(&loop->uv, &client->uv.pipe, 0);
     else
-        uv_tcp_init(&loop->uv, &client->tcp);
-    client->handle.data = client;
-    int error = uv_accept(listener, &client->stream);
+        uv_tcp_init(&loop->uv, &client->uv.tcp);
+    client->uv.handle.data = client;
+    int error = uv_accept(listener, &client->uv.stream);
     if (error) {
         log_event(LOG_WARNING, "accept_failed", LOG_TEXT("why", uv_strerror(error)));
         client_close(client);
         return;
     }
     if (!is_unix)
-        uv_tcp_nodelay(&client->tcp, 1);
+        uv_tcp_nodelay(&client->uv.tcp, 1);
     char peer[64];
     name_peer(client, is_unix, peer, sizeof peer);
     client->connection = server_connect(loop->server, peer, loop_now_us(loop));

@@ -7,13 +7,16 @@
 
 struct loop;
 
+// A socket in libuv, of either kind.
+union socket_handle {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_pipe_t pipe;
+    uv_tcp_t tcp;
+};
+
 struct client {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_pipe_t pipe;
-        uv_tcp_t tcp;
-    };
+    union socket_handle uv;
     struct loop *loop;
     struct connection *connection;  // NULL once closing
     struct client *previous, *next; // all clients

@@ -102,7 +102,7 @@ static void stop_listening(struct loop *loop)
     remove_sockets(loop);
     for (size_t i = 0; i < CONFIG_LISTEN_LIMIT; i++) {
         if (loop->listeners[i].opened)
-            uv_close(&loop->listeners[i].handle, NULL);
+            uv_close(&loop->listeners[i].uv.handle, NULL);
         loop->listeners[i].opened = 0;
     }
 }
@@ -139,17 +139,17 @@ static int start_listening(struct loop *loop, size_t i, char *why, size_t why_si
         return error;
     listener->loop = loop;
     if (listener->socket.is_unix)
-        uv_pipe_init(&loop->uv, &listener->pipe, 0);
+        uv_pipe_init(&loop->uv, &listener->uv.pipe, 0);
     else
-        uv_tcp_init(&loop->uv, &listener->tcp);
-    listener->handle.data = listener;
+        uv_tcp_init(&loop->uv, &listener->uv.tcp);
+    listener->uv.handle.data = listener;
     listener->opened = 1;
-    error = listener->socket.is_unix ? uv_pipe_open(&listener->pipe, listener->socket.fd)
-                                     : uv_tcp_open(&listener->tcp, listener->socket.fd);
+    error = listener->socket.is_unix ? uv_pipe_open(&listener->uv.pipe, listener->socket.fd)
+                                     : uv_tcp_open(&listener->uv.tcp, listener->socket.fd);
     if (error)
         close(listener->socket.fd);
     else
-        error = uv_listen(&listener->stream, BACKLOG, connected);
+        error = uv_listen(&listener->uv.stream, BACKLOG, connected);
     if (error) {
         snprintf(why, why_size, "%s: %s", address->text, uv_strerror(error));
         return error;

@@ -8,12 +8,7 @@
 enum { LINGER_US = 1000000, DRAIN_TURNS = 2 };
 
 struct listener {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_pipe_t pipe;
-        uv_tcp_t tcp;
-    };
+    union socket_handle uv;
     struct loop *loop;
     struct listener_socket socket;
     int opened;                 // the socket and the handle are there
