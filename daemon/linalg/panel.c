@@ -73,6 +73,8 @@ SIMD_INLINE void update_tile(tile a, const struct block *block, size_t row, cons
         subtract_finished(a, block, row, vectors, BLOCK);
 }
 
+SIMD_INLINE double element(f64v a, size_t lane) { return f64_first(f64_spread(a, lane)); }
+
 // Rows from the block's first column on: the diagonal, and what fits into the tile below it. `above` rows
 // of the first vector lie above the block.
 SIMD_INLINE size_t finish_diagonal(struct block *block, size_t above, const int vectors)
@@ -80,17 +82,24 @@ SIMD_INLINE size_t finish_diagonal(struct block *block, size_t above, const int 
     tile a;
     size_t row = block->first - above;
     update_tile(a, block, row, vectors);
+    double pivot = element(a[0][0], above);
     SIMD_UNROLL
     for (int j = 0; j < BLOCK; j++) {
         if ((size_t)j == block->count)
             return 0;
-        double pivot = f64_first(f64_spread(a[j / F64_LANES][j], above + j % F64_LANES));
         if (!(pivot >= 0x1p-1000 && pivot <= 0x1p1000))
             return block->first + j + 1;
         // 1 / l_cc, without waiting for l_cc before the division begins
         double root = sqrt(pivot), reciprocal = root * (1 / pivot);
         block->reciprocal[j] = reciprocal;
         double *column = block->panel + (block->first + j) * block->stride;
+        if (j + 1 < BLOCK) {
+            // The next pivot, ahead of the vectors that it stands in.
+            const int v = (j + 1) / F64_LANES;
+            size_t lane = above + (j + 1) % F64_LANES;
+            double l = element(a[v][j], lane) * reciprocal;
+            pivot = fma(-l, l, element(a[v][j + 1], lane));
+        }
         // Whole vectors, what is above the diagonal included: a later load of one waits for no mask.
         SIMD_UNROLL
         for (int v = j / F64_LANES; v < vectors; v++) {
