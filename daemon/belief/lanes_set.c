@@ -225,58 +225,62 @@ static void squares(double *out, const double *panel, size_t stride, size_t D, s
 
 enum { PAIR = 2 * F64_LANES, GROUP = 4 };
 
-// The next `group` rows of L^-1, complete but for each other and their pivots: finishes them, adds their squares, and
-// takes them from the rows below. Always inlined with a constant group, so that v lives in registers.
-SIMD_INLINE void finish_rows(double *rows, size_t group, size_t below, const double *column, size_t stride,
+// The next `group` rows of L^-1 (the first `done` stand above them) and their squares; column: L's first that counts,
+// from its diagonal on. Always inlined with a constant group, so that v lives in registers.
+SIMD_INLINE void finish_rows(double *rows, const size_t group, size_t done, const double *column, size_t stride,
                              f64v sum[2])
 {
     f64v v[GROUP][2];
+    double *own = rows + done * PAIR;
     SIMD_UNROLL
     for (size_t g = 0; g < group; g++) {
-        f64v reciprocal = f64_all(1 / column[g * stride + g]);
-        SIMD_UNROLL
-        for (size_t half = 0; half < 2; half++) {
-            double *row = rows + g * PAIR + half * F64_LANES;
-            v[g][half] = f64_load(row);
-            SIMD_UNROLL
-            for (size_t k = 0; k < g; k++)
-                v[g][half] = f64_fnma(f64_all(column[k * stride + g]), v[k][half], v[g][half]);
-            v[g][half] = f64_mul(v[g][half], reciprocal);
-            sum[half] = f64_fma(v[g][half], v[g][half], sum[half]);
-        }
+        v[g][0] = f64_load(own + g * PAIR);
+        v[g][1] = f64_load(own + g * PAIR + F64_LANES);
     }
-    for (size_t k = group; k < group + below; k++) {
-        double *row = rows + k * PAIR;
-        f64v a = f64_load(row), b = f64_load(row + F64_LANES);
+    for (size_t k = 0; k < done; k++) {
+        f64v a = f64_load_once(rows + k * PAIR), b = f64_load_once(rows + k * PAIR + F64_LANES);
         SIMD_UNROLL
         for (size_t g = 0; g < group; g++) {
-            f64v l = f64_all(column[g * stride + k]);
-            a = f64_fnma(l, v[g][0], a);
-            b = f64_fnma(l, v[g][1], b);
+            f64v l = f64_all(column[k * stride + done + g]);
+            v[g][0] = f64_fnma(l, a, v[g][0]);
+            v[g][1] = f64_fnma(l, b, v[g][1]);
         }
-        f64_store(row, a);
-        f64_store(row + F64_LANES, b);
+    }
+    const double *corner = column + done * stride + done;
+    SIMD_UNROLL
+    for (size_t g = 0; g < group; g++) {
+        f64v reciprocal = f64_all(1 / corner[g * stride + g]);
+        SIMD_UNROLL
+        for (size_t half = 0; half < 2; half++) {
+            SIMD_UNROLL
+            for (size_t k = 0; k < g; k++)
+                v[g][half] = f64_fnma(f64_all(corner[k * stride + g]), v[k][half], v[g][half]);
+            v[g][half] = f64_mul(v[g][half], reciprocal);
+            sum[half] = f64_fma(v[g][half], v[g][half], sum[half]);
+            f64_store(own + g * PAIR + half * F64_LANES, v[g][half]);
+        }
     }
 }
 
-// Rows of L^-1 from the first down, two vectors of its columns at a time and four rows together, so that a row below
-// is loaded once for four; every element still meets its terms in ascending order.
+// Rows of L^-1 from the first that is not zero down, two vectors of its columns at a time and four rows together, so
+// that a row above is loaded once for four; every element still meets its terms in ascending order.
 static void inverse_squares(double *out, const double *panel, size_t stride, size_t D, double *room)
 {
     for (size_t first = 0; first < D; first += PAIR) {
-        memset(room + first * PAIR, 0, (D - first) * PAIR * sizeof *room);
-        for (size_t j = 0; j < PAIR && first + j < D; j++)
-            room[(first + j) * PAIR + j] = 1;
+        const double *column = panel + first * stride + first;
+        size_t count = D - first, done = 0;
+        memset(room, 0, count * PAIR * sizeof *room);
+        for (size_t j = 0; j < PAIR && j < count; j++)
+            room[j * PAIR + j] = 1;
         f64v sum[2] = {f64_all(0), f64_all(0)};
-        size_t m = first;
-        for (; m + GROUP <= D; m += GROUP)
-            finish_rows(room + m * PAIR, GROUP, D - m - GROUP, panel + m * stride + m, stride, sum);
-        for (; m < D; m++)
-            finish_rows(room + m * PAIR, 1, D - m - 1, panel + m * stride + m, stride, sum);
+        for (; done + GROUP <= count; done += GROUP)
+            finish_rows(room, GROUP, done, column, stride, sum);
+        for (; done < count; done++)
+            finish_rows(room, 1, done, column, stride, sum);
         double sums[PAIR];
         f64_store(sums, sum[0]);
         f64_store(sums + F64_LANES, sum[1]);
-        for (size_t j = 0; j < PAIR && first + j < D; j++)
+        for (size_t j = 0; j < PAIR && j < count; j++)
             out[first + j] = sums[j];
     }
 }
