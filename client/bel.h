@@ -214,9 +214,9 @@ struct bel_transition {
     const float *next_observation; // s' (observation_dim)
 };
 
-// Whole transitions of the current task, in any order, from any writer (1 and up are the caller's to give; 0 is the
-// session's own steps). status (count) may be NULL; of `report` (or NULL) task, count, digest and round_trip_us are
-// written. One round trip. BEL_LIMIT: more than a frame of the daemon holds.
+// Whole transitions of the current task, in any order, from any writer (1 and up are the caller's to give; 0 is
+// the session's own steps). status (count) may be NULL; of `report` (or NULL) task, count, digest and
+// round_trip_us are written. One round trip. BEL_LIMIT: more than a frame of the daemon holds.
 BEL_EXPORT int bel_observe(struct bel_session *session, uint32_t writer, const struct bel_transition *transitions,
                            size_t count, enum bel_status *status, struct bel_report *report);
 

@@ -397,7 +397,8 @@ static int connect_link(struct bel *bel, int64_t deadline)
     if (bel->greeted)
         return 0;
     int result = greet(bel, deadline);
-    return result == BEL_TIMEOUT && bel->link_why[0] ? BEL_DISCONNECTED : result;  // broke, and is not back in time
+    int broke = bel->link_why[0] != 0;
+    return result == BEL_TIMEOUT && broke ? BEL_DISCONNECTED : result;  // it is not back in time
 }
 
 // ---- Sessions -------------------------------------------------------------------------------------------------

@@ -52,8 +52,8 @@ static int take_action(struct call *call, size_t i, const struct wire_envelope *
     if (reply->kind != WIRE_ACTION)
         return call_unexpected(call->bel, session);
     if (action->seq != session->seq + 1)
-        return call_fail(call->bel, BEL_PROTOCOL, "%s: an action for observation %llu instead of %llu", session->id,
-                         (unsigned long long)action->seq, (unsigned long long)session->seq + 1);
+        return call_fail(call->bel, BEL_PROTOCOL, "%s: an action for observation %llu instead of %llu",
+                         session->id, (unsigned long long)action->seq, (unsigned long long)session->seq + 1);
     if (wanted && action->status == WIRE_STATUS_OTHER_TASK && action->action.count == 0)
         return call_fail(call->bel, BEL_OUT_OF_STEP, "%s: the task was reset since; begin with bel_act",
                          session->id);
@@ -68,8 +68,8 @@ static int take_action(struct call *call, size_t i, const struct wire_envelope *
     session->count = action->count;
     session->task = action->task;  // a reset whose answer did not come in time has happened all the same
     step->report = (struct bel_report){
-        .status = (enum bel_status)action->status, .task = action->task, .seq = action->seq, .count = action->count,
-        .reward_p = action->reward_p, .transition_p = action->transition_p,
+        .status = (enum bel_status)action->status, .task = action->task, .seq = action->seq,
+        .count = action->count, .reward_p = action->reward_p, .transition_p = action->transition_p,
         .queue_us = action->queue_us, .compute_us = action->compute_us,
         .round_trip_us = (double)(link_now() - call->started) / 1e3,
     };
@@ -205,19 +205,22 @@ static int run_step(struct bel_step step, struct bel_report *report, int acting)
 
 int bel_act(struct bel_session *session, const float *observation, float *action, struct bel_report *report)
 {
-    return run_step((struct bel_step){.session = session, .observation = observation, .action = action}, report, 1);
+    struct bel_step step = {.session = session, .observation = observation, .action = action};
+    return run_step(step, report, 1);
 }
 
 int bel_step(struct bel_session *session, const float *done, float reward, const float *observation,
              float *next_action, struct bel_report *report)
 {
-    return run_step((struct bel_step){.session = session, .observation = observation, .executed = done,
-                                      .reward = reward, .action = next_action}, report, 0);
+    struct bel_step step = {.session = session, .observation = observation, .executed = done, .reward = reward,
+                            .action = next_action};
+    return run_step(step, report, 0);
 }
 
 int bel_step_last(struct bel_session *session, const float *done, float reward, const float *observation,
                   struct bel_report *report)
 {
-    return run_step((struct bel_step){.session = session, .observation = observation, .executed = done,
-                                      .reward = reward, .last = 1}, report, 0);
+    struct bel_step step = {.session = session, .observation = observation, .executed = done, .reward = reward,
+                            .last = 1};
+    return run_step(step, report, 0);
 }

@@ -11,7 +11,7 @@ const char *wire_status_name(enum wire_status status)
 const char *wire_error_name(enum wire_error_code code)
 {
     static const char *const names[] = {
-        "UNKNOWN", "BAD_FRAME", "TOO_LARGE", "UNSUPPORTED", "INVALID", "UNKNOWN_SESSION", "UNKNOWN_MODEL", "FENCED",
-        "OUT_OF_STEP", "LIMIT", "DRAINING", "INTERNAL", "IDLE"};
+        "UNKNOWN", "BAD_FRAME", "TOO_LARGE", "UNSUPPORTED", "INVALID", "UNKNOWN_SESSION", "UNKNOWN_MODEL",
+        "FENCED", "OUT_OF_STEP", "LIMIT", "DRAINING", "INTERNAL", "IDLE"};
     return (size_t)code < sizeof names / sizeof *names ? names[code] : "UNKNOWN";
 }

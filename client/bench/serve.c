@@ -1,9 +1,10 @@
 // How long a step takes and what it costs the server, beside an echo server of the same messages (echo.h).
 //
-// Both servers run all the time; the client asks one, then the other, in short turns, so that what else the machine
-// does falls on both. One client: servers and client on one processor, where waking somebody costs least and varies
-// least; time from the write to the whole reply. 64 clients: one epoll loop plays them all, each with one request
-// at a time; what counts is the processor time that the server used, from the kernel's clock of that process.
+// Both servers run all the time; the client asks one, then the other, in short turns, so that what else the
+// machine does falls on both. One client: servers and client on one processor, where waking somebody costs least
+// and varies least; time from the write to the whole reply. 64 clients: one epoll loop plays them all, each with
+// one request at a time; what counts is the processor time that the server used, from the kernel's clock of that
+// process.
 //
 // The client here is bare: it writes a frame and reads a frame, the same code for both servers.
 #include "serve.h"
@@ -75,7 +76,7 @@ struct client {
 static char directory[96], model_path[128], log_path[128];
 static size_t observation_dim;
 static float observations[OBSERVATIONS][64];  // of any shape
-static float rewards[OBSERVATIONS];  // noise: one that a belief explains without error would have it refined each time
+static float rewards[OBSERVATIONS];  // noise: a belief that explains them without error is refined each time
 
 static double now(void)
 {
@@ -397,8 +398,9 @@ static void report(const struct options *options, const struct server *echo, con
            CLIENTS, echo_cpu, step_cpu, step_cpu / echo_cpu, (unsigned long long)echo->requests,
            (unsigned long long)step->requests);
     if (options->json)
-        printf("{\"shape\":\"%c\",\"echo_p50_us\":%.3f,\"step_p50_us\":%.3f,\"p50_ratio\":%.4f,\"step_p99_us\":%.3f,"
-               "\"step_p999_us\":%.3f,\"echo_cpu_us\":%.4f,\"step_cpu_us\":%.4f,\"cpu_ratio\":%.4f}\n",
+        printf("{\"shape\":\"%c\",\"echo_p50_us\":%.3f,\"step_p50_us\":%.3f,\"p50_ratio\":%.4f,"
+               "\"step_p99_us\":%.3f,\"step_p999_us\":%.3f,"
+               "\"echo_cpu_us\":%.4f,\"step_cpu_us\":%.4f,\"cpu_ratio\":%.4f}\n",
                options->shape, quantile(echo, 0.5), quantile(step, 0.5), ratio, quantile(step, 0.99),
                quantile(step, 0.999), echo_cpu, step_cpu, step_cpu / echo_cpu);
 }
@@ -512,7 +514,8 @@ int bench_serve(int argc, char **argv)
     save_model(options.shape);
     int cpu = processor();
     start(&servers[0], cpu, (char *[]){"/proc/self/exe", "echo-server", servers[0].path, NULL});
-    start(&servers[1], cpu, (char *[]){daemon, "--listen", listen, "--model", model_path, "--ready-fd", "3", NULL});
+    char *arguments[] = {daemon, "--listen", listen, "--model", model_path, "--ready-fd", "3", NULL};
+    start(&servers[1], cpu, arguments);
     run_on(cpu);
     one_client(servers, options.seconds / 2);
     many_clients(servers, options.seconds / 2);

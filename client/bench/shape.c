@@ -46,7 +46,8 @@ struct model *shape_model(char letter, char *why, size_t why_size)
         .observation_dim = observations[which], .action_dim = SHAPE_ACTION,
         .heads[HEAD_TRANSITION] = {.features = features[which], .hidden = {width, width},
                                    .kind = REPRESENTATION_WEIGHT, .parts = REPRESENT_SD},
-        .heads[HEAD_REWARD] = {.features = features[which], .hidden = {width, width}, .kind = REPRESENTATION_WEIGHT,
+        .heads[HEAD_REWARD] = {.features = features[which], .hidden = {width, width},
+                               .kind = REPRESENTATION_WEIGHT,
                                .parts = REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE},
         .hidden = {policy_widths[which], policy_widths[which]},
     };

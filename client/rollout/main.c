@@ -221,7 +221,8 @@ static void print_summary(const struct options *options, const struct outcome *o
     if (prior)
         print_row("belief held at the prior", prior->returns, prior->episodes_done, "same tasks, same starts");
     if (!isnan(oracle))
-        printf("  %-26s %10.1f   per episode, on the tasks of the model's evaluation\n", "told their task", oracle);
+        printf("  %-26s %10.1f   per episode, on the tasks of the model's evaluation\n", "told their task",
+               oracle);
     printf("\n%llu transitions, %llu of them missing in the beliefs. ", (unsigned long long)own->transitions,
            (unsigned long long)own->lost);
     if (isnan(own->median_us))

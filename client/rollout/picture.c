@@ -149,7 +149,8 @@ static void write_message(char *out, size_t room, const struct fleet *fleet, con
                  "and act on it.",
                  close, words->unit, steps, steps * world->step_seconds);
     else if (isfinite(steps))
-        snprintf(out, room, "From rewards alone, half of them know it to within %.2g%s after %.0f steps, and act on it.",
+        snprintf(out, room,
+                 "From rewards alone, half of them know it to within %.2g%s after %.0f steps, and act on it.",
                  close, words->unit, steps);
     else
         snprintf(out, room, "From rewards alone. At the end their beliefs are off by %.2f%s on average.",
@@ -161,8 +162,8 @@ static void write_returns(char *out, size_t room, const struct fleet *fleet, con
     size_t length = 0;
     out[0] = 0;
     for (size_t e = 0; e < fleet->episodes_done && length < room; e++)
-        length += (size_t)snprintf(out + length, room - length, "%s%.0f in episode %zu", e ? ", " : "Mean return: ",
-                                   fleet_return(fleet, e), e + 1);
+        length += (size_t)snprintf(out + length, room - length, "%s%.0f in episode %zu",
+                                   e ? ", " : "Mean return: ", fleet_return(fleet, e), e + 1);
     if (!isnan(returns->prior) && length < room)
         length += (size_t)snprintf(out + length, room - length, ";  %.0f for robots that may not learn",
                                    returns->prior);

@@ -99,14 +99,16 @@ void svg_rectangle(struct svg *svg, double x, double y, double width, double hei
 
 void svg_ellipse(struct svg *svg, double x, double y, double rx, double ry, double opacity, const char *class)
 {
-    fprintf(svg->file, "<ellipse cx=\"%.1f\" cy=\"%.1f\" rx=\"%.1f\" ry=\"%.1f\" opacity=\"%.2f\" class=\"%s\"/>\n",
+    fprintf(svg->file,
+            "<ellipse cx=\"%.1f\" cy=\"%.1f\" rx=\"%.1f\" ry=\"%.1f\" opacity=\"%.2f\" class=\"%s\"/>\n",
             x, y, rx, ry, opacity, class);
 }
 
 void svg_group_within(struct svg *svg, double x, double y, double width, double height)
 {
     unsigned clip = ++svg->clips;
-    fprintf(svg->file, "<clipPath id=\"c%u\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n"
+    fprintf(svg->file,
+            "<clipPath id=\"c%u\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n"
             "<g clip-path=\"url(#c%u)\">\n", clip, x, y, width, height, clip);
 }
 

@@ -154,8 +154,8 @@ static void draw(struct table *table, struct fleet *fleet)
     page.length = page.lines = 0;
     if (table->drawn)
         add(&page, "\033[%zuA", table->drawn);
-    add(&page, "\r%s%s%s   episode %zu of %zu, step %zu of %zu", BOLD, table->heading, PLAIN, episode_of(fleet) + 1,
-        fleet->options.episodes, fleet->step, world->horizon);
+    add(&page, "\r%s%s%s   episode %zu of %zu, step %zu of %zu", BOLD, table->heading, PLAIN,
+        episode_of(fleet) + 1, fleet->options.episodes, fleet->step, world->horizon);
     add_median(&page, fleet);
     end_line(&page);
     add(&page, "%srobot  step    return  %*s  %*s    spread ", FAINT, (int)(7 * dim - 1), "true",

@@ -1,8 +1,8 @@
 // Gridworld: five by five cells, the robot starts in a corner, one cell is the goal and it cannot be seen. Small
 // enough that the best possible behaviour is known exactly; the classic of VariBAD (Zintgraf et al. 2020).
 //
-// The published world has five discrete actions. Here they are five scores and the largest is done, so that one kind
-// of policy serves all worlds.
+// The published world has five discrete actions. Here they are five scores and the largest is done, so that one
+// kind of policy serves all worlds.
 
 #include "worlds.h"
 

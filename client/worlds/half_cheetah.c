@@ -65,7 +65,8 @@ static void observe(const struct world_instance *instance, float *observation)
         *observation++ = (float)data->xpos[3 * TRUNK + i];
 }
 
-void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel, float *observation)
+void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel,
+                        float *observation)
 {
     simulation_place(&instance->simulation, qpos, qvel);
     observe(instance, observation);
@@ -85,7 +86,8 @@ static void reset(struct world_instance *instance, const double *task, struct ra
 
 // One step of the robot: how fast it went, what the action costs, what is observed. The engine clamps actions, the
 // cost does not.
-static int run(struct world_instance *instance, const float *action, double *speed, double *cost, float *observation)
+static int run(struct world_instance *instance, const float *action, double *speed, double *cost,
+               float *observation)
 {
     mjData *data = instance->simulation.data;
     double before = data->qpos[0], square = 0;
@@ -132,8 +134,8 @@ static void sample_vel(struct random_stream *stream, double *task)
     *task = random_between(stream, 0, speed_limit);
 }
 
-// Where root x was when this was observed. The reported place is one engine step old, and the engine's last act was
-// x += engine_seconds * velocity; only the first observation of an episode is not old, and off by that much.
+// Where root x was when this was observed. The reported place is one engine step old, and the engine's last act
+// was x += engine_seconds * velocity; only the first observation of an episode is not old, and off by that much.
 static double root_x(const float *observation)
 {
     return observation[OBSERVATION - 3] + engine_seconds * observation[JOINTS - 1];

@@ -16,4 +16,5 @@ struct world_instance {
 };
 
 // Places the robot as reset does, but where one wants it; the task stays. observation (observation_dim).
-void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel, float *observation);
+void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel,
+                        float *observation);

@@ -111,8 +111,8 @@ static int ideal_task(const float *observation, const float *action, const float
     .open = open_instance, .close = close_instance, .sample_task = sample_task, .reset = reset, \
     .ideal_task = ideal_task
 
-// Published are three episodes. One is enough for the dense world: the first rewards already tell where the goal is,
-// and 100 steps are left to go there.
+// Published are three episodes. One is enough for the dense world: the first rewards already tell where the goal
+// is, and 100 steps are left to go there.
 const struct world point_dense = {
     POINT,
     .name = "point",

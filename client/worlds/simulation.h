@@ -27,10 +27,11 @@ struct simulation {
 int simulation_open(struct simulation *simulation, struct simulation_model *source, char *why, size_t why_size);
 void simulation_close(struct simulation *simulation);
 
-// A state to start from: positions (nq) and velocities (nv), everything else as new, all derived quantities computed.
+// A state to start from: positions (nq) and velocities (nv), everything else as new, all derived quantities
+// computed.
 void simulation_place(struct simulation *simulation, const double *qpos, const double *qvel);
 
-// count engine steps with the controls in data->ctrl. 0, or -EIO: the state went bad or the engine dropped something
-// (it counts warnings, and silently starts over from the default state); valid again after simulation_place.
-// Derived quantities are left as the last step computed them, that is, for the state before it.
+// count engine steps with the controls in data->ctrl. 0, or -EIO: the state went bad or the engine dropped
+// something (it counts warnings, and silently starts over from the default state); valid again after
+// simulation_place. Derived quantities are left as the last step computed them, that is, for the state before it.
 int simulation_step(struct simulation *simulation, int count);

@@ -37,8 +37,8 @@ struct world {
     void (*reset)(struct world_instance *instance, const double *task, struct random_stream *stream,
                   float *observation);
 
-    // One step. action (action_dim) raw, as the policy gave it (the world clamps what the engine sees; costs see the
-    // raw one). Writes the reward and the next observation.
+    // One step. action (action_dim) raw, as the policy gave it (the world clamps what the engine sees; costs see
+    // the raw one). Writes the reward and the next observation.
     // 0; 1: the episode ended early (this transition counts); -EIO: the simulation diverged, the step is void
     // and the instance must be reset.
     int (*step)(struct world_instance *instance, const float *action, float *reward, float *observation);

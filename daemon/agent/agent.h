@@ -47,8 +47,8 @@ struct action_item {
     float *action;                       // out (act), clipped to the model's bounds
     struct predictive surprise[HEAD_COUNT];  // out; p_value 1 and zeros for what was not judged
     float *input;                        // out, or NULL: the policy's raw input row (input_dim)
-    int error;                           // out: 0 or -EDOM (a damaged belief, an overflow); the action is then zero,
-                                         //   or what within the bounds is nearest
+    int error;                           // out: 0 or -EDOM (a damaged belief, an overflow); the action is then
+                                         //   zero, or what within the bounds is nearest
 };
 
 // For one worker. The model may be refilled and finished again meanwhile.
@@ -71,7 +71,7 @@ int agent_check_observation(const struct model *model, const float *observation,
 void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count);
 
 // Which task does the belief believe in? Draws from the posterior vote for the landmark with the highest
-// predicted reward; mean (task_dim) and sd (task_dim) of the votes. 1 to 256 draws; belief NULL: the prior. The same
-// belief gives the same answer. -ENOTSUP: a model without landmarks; -EDOM: a damaged belief.
+// predicted reward; mean (task_dim) and sd (task_dim) of the votes. 1 to 256 draws; belief NULL: the prior. The
+// same belief gives the same answer. -ENOTSUP: a model without landmarks; -EDOM: a damaged belief.
 int agent_estimate(const struct model *model, struct agent_scratch *scratch, const struct agent_belief *belief,
                    size_t draws, double *mean, double *sd);

@@ -81,8 +81,8 @@ static int new_network(struct network *network, size_t inputs, const size_t hidd
     size_t sizes[] = {inputs, hidden[0], hidden[1], outputs};
     int error = network_init(network, sizes, 3, tanh_output);
     if (error == -EINVAL)
-        return refuse(why, why_size, error, "the %s network's layers are %zu, %zu, %zu, %zu wide, not 1 to %d", name,
-                      inputs, hidden[0], hidden[1], outputs, NETWORK_WIDTH_LIMIT);
+        return refuse(why, why_size, error, "the %s network's layers are %zu, %zu, %zu, %zu wide, not 1 to %d",
+                      name, inputs, hidden[0], hidden[1], outputs, NETWORK_WIDTH_LIMIT);
     return error ? refuse(why, why_size, error, "no memory for the %s network", name) : 0;
 }
 
@@ -136,7 +136,8 @@ static void take_shape(struct model *model, const struct model_shape *shape)
         head->targets = d;
         head->judged = kind == HEAD_REWARD;
         head->representation.kind = shape->heads[kind].kind;
-        head->representation.parts = head->representation.kind == REPRESENTATION_NONE ? 0 : shape->heads[kind].parts;
+        int shown = head->representation.kind != REPRESENTATION_NONE;
+        head->representation.parts = shown ? shape->heads[kind].parts : 0;
         head->representation.features = D;
         head->representation.targets = d;
         head->representation.probe_count = shape->heads[kind].probe_count;
@@ -168,7 +169,8 @@ int model_new(struct model **result, const struct model_shape *shape, char *why,
 
     struct arena arena = {0};
     place(&arena, model);
-    error = new_network(&model->policy, model->input_dim, shape->hidden, model->action_dim, 0, "policy", why, why_size);
+    error = new_network(&model->policy, model->input_dim, shape->hidden, model->action_dim, 0, "policy", why,
+                        why_size);
     for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++)
         if (model->heads[kind].present)
             error = new_network(&model->heads[kind].basis, head_inputs(model, kind), shape->heads[kind].hidden,
@@ -211,9 +213,10 @@ static int check_numbers(const struct model *model, char *why, size_t why_size)
         }
     }
     for (size_t i = 0; i < model->action_dim; i++)
-        if (!(model->action_low[i] < model->action_high[i]) || !isfinite(model->action_high[i] - model->action_low[i]))
-            return refuse(why, why_size, -EINVAL, "number %zu of action.low is %g and of action.high %g: no range", i,
-                          (double)model->action_low[i], (double)model->action_high[i]);
+        if (!(model->action_low[i] < model->action_high[i]) ||
+            !isfinite(model->action_high[i] - model->action_low[i]))
+            return refuse(why, why_size, -EINVAL, "number %zu of action.low is %g and of action.high %g: no range",
+                          i, (double)model->action_low[i], (double)model->action_high[i]);
     return 0;
 }
 
@@ -228,7 +231,8 @@ static int check_symmetric(const double *matrix, size_t n, enum head_kind kind, 
     return 0;
 }
 
-static int make_prior(struct prior **prior, const struct head *head, enum head_kind kind, char *why, size_t why_size)
+static int make_prior(struct prior **prior, const struct head *head, enum head_kind kind, char *why,
+                      size_t why_size)
 {
     int error = check_symmetric(head->precision, head->features, kind, "precision", why, why_size);
     if (error == 0)
@@ -236,8 +240,8 @@ static int make_prior(struct prior **prior, const struct head *head, enum head_k
     if (error)
         return error;
     if (!(head->degrees > (double)head->targets - 1))
-        return refuse(why, why_size, -EINVAL, "%s.prior.degrees is %g, not above %zu", head_name(kind), head->degrees,
-                      head->targets - 1);
+        return refuse(why, why_size, -EINVAL, "%s.prior.degrees is %g, not above %zu", head_name(kind),
+                      head->degrees, head->targets - 1);
     struct prior_values values = {
         .features = head->features, .targets = head->targets, .precision = head->precision, .mean = head->mean,
         .scale = head->scale, .degrees = head->degrees,

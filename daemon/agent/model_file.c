@@ -104,7 +104,8 @@ static int read_parts(struct reader *reader, unsigned *parts, const char *prefix
         while (i < 3 && !(strlen(part_names[i].name) == length && strncmp(part_names[i].name, word, length) == 0))
             i++;
         if (i == 3 || (*parts & part_names[i].part))
-            return REFUSE(reader, "metadata \"%sparts\" is \"%.64s\", not some of \"mean sd noise\"", prefix, value);
+            return REFUSE(reader, "metadata \"%sparts\" is \"%.64s\", not some of \"mean sd noise\"", prefix,
+                          value);
         *parts |= part_names[i].part;
         word += length + (word[length] == ' ');
     }
@@ -129,7 +130,8 @@ static int read_head_shape(struct reader *reader, struct model_shape *shape, enu
     while (representation < 3 && strcmp(kind_names[representation], text) != 0)
         representation++;
     if (representation == 3)
-        return REFUSE(reader, "metadata \"%srepresentation\" is \"%.32s\", not none, weight or function", prefix, text);
+        return REFUSE(reader, "metadata \"%srepresentation\" is \"%.32s\", not none, weight or function", prefix,
+                      text);
     shape->heads[kind].kind = (enum representation_kind)representation;
     if (representation != REPRESENTATION_NONE)
         error = read_parts(reader, &shape->heads[kind].parts, prefix);
@@ -203,7 +205,8 @@ static const struct tensor *find_like(struct reader *reader, const struct model_
 }
 
 // Between the file's dense rows and the model's padded ones.
-static void copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, size_t rows, size_t size)
+static void copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, size_t rows,
+                      size_t size)
 {
     for (size_t i = 0; i < rows; i++)
         memcpy(to + i * to_stride, from + i * from_stride, size);

@@ -123,11 +123,12 @@ static int read_tensor(struct tensor *tensor, struct span *span, const cJSON *en
     }
 
     if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2
-        || !whole(cJSON_GetArrayItem(offsets, 0), &span->begin) || !whole(cJSON_GetArrayItem(offsets, 1), &span->end))
+        || !whole(cJSON_GetArrayItem(offsets, 0), &span->begin)
+        || !whole(cJSON_GetArrayItem(offsets, 1), &span->end))
         return refuse(why, why_size, -EINVAL, "tensor \"%.64s\" has no data_offsets of two whole numbers", name);
     if (span->begin > span->end || span->end > data_size)
-        return refuse(why, why_size, -EINVAL, "tensor \"%.64s\" lies at bytes %zu to %zu of %zu", name, span->begin,
-                      span->end, data_size);
+        return refuse(why, why_size, -EINVAL, "tensor \"%.64s\" lies at bytes %zu to %zu of %zu", name,
+                      span->begin, span->end, data_size);
 
     size_t bytes;
     if (__builtin_mul_overflow(tensor->count, dtype_size(tensor->dtype), &bytes))
@@ -168,7 +169,8 @@ static int check_coverage(struct span *spans, size_t count, size_t data_size, ch
     for (size_t i = 0; i < count; i++) {
         if (spans[i].begin != end)
             return refuse(why, why_size, -EINVAL, "tensor \"%.64s\" begins at byte %zu: %s", spans[i].name,
-                          spans[i].begin, spans[i].begin < end ? "it overlaps another" : "there is a gap before it");
+                          spans[i].begin,
+                          spans[i].begin < end ? "it overlaps another" : "there is a gap before it");
         end = spans[i].end;
     }
     if (end != data_size)
@@ -176,7 +178,8 @@ static int check_coverage(struct span *spans, size_t count, size_t data_size, ch
     return 0;
 }
 
-static int read_entries(struct safetensors *file, const uint8_t *data, size_t data_size, char *why, size_t why_size)
+static int read_entries(struct safetensors *file, const uint8_t *data, size_t data_size, char *why,
+                        size_t why_size)
 {
     size_t limit = (size_t)cJSON_GetArraySize(file->header) + 1;
     struct span *spans = calloc(limit, sizeof *spans);

@@ -31,7 +31,8 @@ static const struct number_key {
     {"drain_seconds", offsetof(struct config, drain_us), 1, 3600, SECOND},
 };
 
-enum { NUMBER_KEYS = sizeof number_keys / sizeof *number_keys, KEY_LOG_LEVEL = NUMBER_KEYS, KEY_SOCKET_MODE, KEYS };
+enum { NUMBER_KEYS = sizeof number_keys / sizeof *number_keys };
+enum { KEY_LOG_LEVEL = NUMBER_KEYS, KEY_SOCKET_MODE, KEYS };
 
 void config_init(struct config *config)
 {

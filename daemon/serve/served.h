@@ -1,6 +1,6 @@
 #pragma once
-// A model in service: the immutable model, the scratch of its passes, the requests that wait for its next pass, and
-// what a look into a belief needs. One thread.
+// A model in service: the immutable model, the scratch of its passes, the requests that wait for its next pass,
+// and what a look into a belief needs. One thread.
 
 #include "daemon/agent/agent.h"
 #include "proto/wire.h"

@@ -67,8 +67,8 @@ void server_ended(struct server *server, struct connection *connection, uint64_t
 void server_turn(struct server *server, uint64_t now_us);
 static inline int server_has_backlog(const struct server *s) { return s->lists[LIST_BACKLOG].first != NULL; }
 
-// The connections that have something to send or are to be closed, each once per turn; NULL: no more. A CLOSING one
-// without output, and a DROPPED one, is the caller's to disconnect.
+// The connections that have something to send or are to be closed, each once per turn; NULL: no more. A CLOSING
+// one without output, and a DROPPED one, is the caller's to disconnect.
 struct connection *server_next_output(struct server *server);
 // The first `size` bytes of connection->out were taken.
 void server_sent(struct server *server, struct connection *connection, size_t size, uint64_t now_us);

@@ -105,7 +105,8 @@ START_TEST(what_was_observed_can_be_taken_back_to_the_bits_of_the_prior)
 {
     struct bench bench = bench_new(&sample_small, ITEMS);
     void *memory[2];
-    struct agent_belief belief = sample_belief(bench.model, &memory[0]), empty = sample_belief(bench.model, &memory[1]);
+    struct agent_belief belief = sample_belief(bench.model, &memory[0]);
+    struct agent_belief empty = sample_belief(bench.model, &memory[1]);
     observe_each(&bench, &belief, 0, ITEMS);
     ck_assert(!beliefs_equal(&belief, &empty));
     for (size_t i = 0; i < ITEMS; i += 50) {
@@ -126,7 +127,8 @@ START_TEST(a_refused_transition_changes_nothing_and_says_where)
     struct bench bench = bench_new(&sample_small, 10);
     size_t obs = bench.model->observation_dim, act = bench.model->action_dim, numbers = 2 * obs + act;
     void *memory[2];
-    struct agent_belief belief = sample_belief(bench.model, &memory[0]), before = sample_belief(bench.model, &memory[1]);
+    struct agent_belief belief = sample_belief(bench.model, &memory[0]);
+    struct agent_belief before = sample_belief(bench.model, &memory[1]);
     observe_each(&bench, &belief, 0, 3);
     observe_each(&bench, &before, 0, 3);
 
@@ -222,8 +224,9 @@ START_TEST(an_action_is_the_same_bits_alone_and_in_any_place_of_any_batch)
             memcpy(z[b][kind], last->z[kind], sizeof z[b][kind]);
             zs[b][kind] = z[b][kind];
         }
-        alone[b] = (struct action_item){.belief = b % 7 ? &beliefs[b] : NULL, .observation = last->next_observation,
-                                        .z = b % 5 ? zs[b] : NULL, .action = one.actions[b], .input = one.inputs[b]};
+        alone[b] = (struct action_item){
+            .belief = b % 7 ? &beliefs[b] : NULL, .observation = last->next_observation,
+            .z = b % 5 ? zs[b] : NULL, .action = one.actions[b], .input = one.inputs[b]};
         agent_act(bench.model, bench.scratch, &alone[b], 1);
         ck_assert_int_eq(alone[b].error, 0);
     }
@@ -287,7 +290,8 @@ START_TEST(no_belief_is_the_empty_belief)
     float actions[3][2], inputs[3][128];
     struct action_item items[3];
     for (size_t i = 0; i < 3; i++)
-        items[i] = (struct action_item){.belief = i == 1 ? &empty : NULL, .observation = bench.items[0].observation,
+        items[i] = (struct action_item){.belief = i == 1 ? &empty : NULL,
+                                        .observation = bench.items[0].observation,
                                         .action = actions[i], .input = inputs[i]};
     agent_act(bench.model, bench.scratch, items, 3);
     for (size_t i = 1; i < 3; i++) {
@@ -327,8 +331,8 @@ START_TEST(surprise_is_what_the_belief_before_would_have_said)
     for (size_t i = 0; i < 60; i++) {
         model->heads[HEAD_TRANSITION].judged = i % 2;
         observe_each(&bench, &belief, i, 1);
-        struct action_item item = {.belief = &belief, .observation = bench.items[i].next_observation, .action = action,
-                                   .z = bench.items[i].z};
+        struct action_item item = {.belief = &belief, .observation = bench.items[i].next_observation,
+                                   .action = action, .z = bench.items[i].z};
         agent_act(model, bench.scratch, &item, 1);
         for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
             struct predictive got = item.surprise[kind];
@@ -338,7 +342,8 @@ START_TEST(surprise_is_what_the_belief_before_would_have_said)
             }
             struct predictive expected = judged_before(model, &before, kind, bench.items[i].z[kind]);
             ck_assert_double_eq_tol(got.p_value, expected.p_value, 1e-8);
-            ck_assert_double_eq_tol(got.log_density, expected.log_density, 1e-7 * (1 + fabs(expected.log_density)));
+            ck_assert_double_eq_tol(got.log_density, expected.log_density,
+                                    1e-7 * (1 + fabs(expected.log_density)));
             ck_assert_double_eq_tol(got.distance, expected.distance, 1e-8 * (1 + expected.distance));
         }
         observe_each(&bench, &before, i, 1);
@@ -352,7 +357,8 @@ START_TEST(a_damaged_belief_costs_only_its_own_action)
 {
     struct bench bench = bench_new(&sample_small, 8);
     void *memory[2];
-    struct agent_belief good = sample_belief(bench.model, &memory[0]), damaged = sample_belief(bench.model, &memory[1]);
+    struct agent_belief good = sample_belief(bench.model, &memory[0]);
+    struct agent_belief damaged = sample_belief(bench.model, &memory[1]);
     observe_each(&bench, &good, 0, 4);
     observe_each(&bench, &damaged, 0, 4);
     // Taking away what was never there, many times over.
@@ -361,7 +367,8 @@ START_TEST(a_damaged_belief_costs_only_its_own_action)
         ck_assert_int_eq(belief_remove(&damaged.heads[HEAD_TRANSITION], bench.items[5].z[HEAD_TRANSITION]), 0);
 
     float alone[2], actions[3][2];
-    struct action_item item = {.belief = &good, .observation = bench.items[6].observation, .action = alone}, items[3];
+    struct action_item item = {.belief = &good, .observation = bench.items[6].observation, .action = alone};
+    struct action_item items[3];
     agent_act(bench.model, bench.scratch, &item, 1);
     for (size_t i = 0; i < 3; i++) {
         items[i] = item;
@@ -382,8 +389,8 @@ END_TEST
 
 START_TEST(an_oracle_reads_the_task_and_believes_nothing)
 {
-    struct model_shape shape = {.name = "oracle", .world = "point", .observation_dim = 5, .action_dim = 2, .task_dim = 3,
-                                .reads_task = 1, .hidden = {8, 8}};
+    struct model_shape shape = {.name = "oracle", .world = "point", .observation_dim = 5, .action_dim = 2,
+                                .task_dim = 3, .reads_task = 1, .hidden = {8, 8}};
     struct bench bench = bench_new(&shape, 2);
     ck_assert_uint_eq(bench.model->input_dim, 8);
     ck_assert_uint_eq(agent_belief_size(bench.model), 0);
@@ -429,8 +436,8 @@ START_TEST(every_kind_of_representation_gives_an_action_and_none_shows_nothing)
             void *memory;
             struct agent_belief belief = sample_belief(bench.model, &memory);
             observe_each(&bench, &belief, 0, 30);
-            struct action_item item = {.belief = &belief, .observation = bench.items[0].observation, .action = action,
-                                       .input = with, .z = bench.items[29].z};
+            struct action_item item = {.belief = &belief, .observation = bench.items[0].observation,
+                                       .action = action, .input = with, .z = bench.items[29].z};
             agent_act(bench.model, bench.scratch, &item, 1);
             ck_assert_int_eq(item.error, 0);
             ck_assert(item.surprise[HEAD_REWARD].p_value > 0 && item.surprise[HEAD_REWARD].p_value < 1);
@@ -450,7 +457,8 @@ START_TEST(the_estimate_finds_the_task_of_a_linear_world)
     // Rewards are w' phi for the features phi of a random basis; task t has w = u_t, one of unit vectors, and the
     // landmark with features u_t is its best.
     enum { D = 9, L = 12, N = 400 };
-    struct model_shape shape = {.name = "linear", .world = "linear", .observation_dim = 3, .action_dim = 2, .task_dim = 1,
+    struct model_shape shape = {.name = "linear", .world = "linear", .observation_dim = 3, .action_dim = 2,
+                                .task_dim = 1,
                                 .heads[HEAD_REWARD] = {.features = D, .hidden = {16, 16}}, .hidden = {8, 8},
                                 .landmark_count = L};
     struct bench bench = bench_new(&shape, N);

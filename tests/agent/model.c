@@ -129,8 +129,8 @@ END_TEST
 
 START_TEST(models_of_every_kind_survive_the_file)
 {
-    struct model_shape oracle = {.name = "oracle", .world = "", .observation_dim = 3, .action_dim = 1, .task_dim = 8,
-                                 .reads_task = 1, .hidden = {4, 4}};
+    struct model_shape oracle = {.name = "oracle", .world = "", .observation_dim = 3, .action_dim = 1,
+                                 .task_dim = 8, .reads_task = 1, .hidden = {4, 4}};
     struct model_shape blind = {.name = "blind", .world = "point", .observation_dim = 3, .action_dim = 1,
                                 .hidden = {4, 4}};
     struct model_shape quiet = blind;
@@ -141,7 +141,8 @@ START_TEST(models_of_every_kind_survive_the_file)
         struct model *model = sample_model(&shapes[i], 9), *back;
         struct bytes file = saved(model);
         char why[256] = "";
-        ck_assert_msg(parse_copy(&back, file.data, file.size, why, sizeof why) == 0, "%s: %s", shapes[i].name, why);
+        ck_assert_msg(parse_copy(&back, file.data, file.size, why, sizeof why) == 0, "%s: %s", shapes[i].name,
+                      why);
         struct bytes again = saved(back);
         ck_assert_uint_eq(file.size, again.size);
         ck_assert_mem_eq(file.data, again.data, file.size);
@@ -241,7 +242,8 @@ static const struct {
     {"\"reads_task\":\"0\"", "\"reads_task\":\"1\"", "reads the task has no transition head"},
     {"\"reads_task\":\"0\"", "\"reads_task\":\"no\"", "not \"0\" or \"1\""},
     {"\"reward.judged\":\"1\"", "\"reward.judged\":\"yes\"", "\"reward.judged\" is \"yes\""},
-    {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weights\"", "not none, weight or function"},
+    {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weights\"",
+     "not none, weight or function"},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weight\"", "policy."},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"none\"", "policy."},
     {"\"reward.representation\":", "\"reward.Representation\":", "\"reward.representation\" is missing"},
@@ -253,23 +255,25 @@ static const struct {
     {"\"provenance\":\"{", "\"provenance\":\"", "not a JSON object"},
     {"\"observation.mean\":", "\"observation.men\":", "\"observation.mean\" is missing"},
     {"\"reward.probes\":", "\"reward.probe\":", "\"reward.probes\" is missing"},
-    {"\"reward.prior.precision\":", "\"reward.prior.recision\":", "landmarks: at most 1024, with a task and a reward head"},
-    {"\"transition.basis.1.weight\":", "\"transition.basis.3.weight\":", "\"transition.basis.1.weight\" is missing"},
+    {"\"reward.prior.precision\":", "\"reward.prior.recision\":",
+     "landmarks: at most 1024, with a task and a reward head"},
+    {"\"transition.basis.1.weight\":", "\"transition.basis.3.weight\":",
+     "\"transition.basis.1.weight\" is missing"},
     {"\"transition.basis.1.bias\":", "\"transition.basis.1.bia\":", "\"transition.basis.1.bias\" is missing"},
     {"\"landmarks.features\":", "\"landmarks.feature\":", "is not part of such a model"},
     {"\"__metadata__\":", "\"critic\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},\"__metadata__\":",
      "\"critic\" is not part of such a model"},
     {"\"observation.scale\":{\"dtype\":\"F32\"", "\"observation.scale\":{\"dtype\":\"I32\"", "holds I32, not F32"},
-    {"\"observation.mean\":{\"dtype\":\"F32\",\"shape\":[5]", "\"observation.mean\":{\"dtype\":\"F32\",\"shape\":[5,1]",
-     "has 2 dimensions, not 1"},
-    {"\"observation.mean\":{\"dtype\":\"F32\",\"shape\":[5]", "\"observation.mean\":{\"dtype\":\"F16\",\"shape\":[10]",
-     "holds F16, not F32"},
+    {"\"observation.mean\":{\"dtype\":\"F32\",\"shape\":[5]",
+     "\"observation.mean\":{\"dtype\":\"F32\",\"shape\":[5,1]", "has 2 dimensions, not 1"},
+    {"\"observation.mean\":{\"dtype\":\"F32\",\"shape\":[5]",
+     "\"observation.mean\":{\"dtype\":\"F16\",\"shape\":[10]", "holds F16, not F32"},
     {"\"action.high\":{\"dtype\":\"F32\",\"shape\":[2]", "\"action.high\":{\"dtype\":\"F32\",\"shape\":[1,2]",
      "\"action.high\" has 2 numbers in 2 dimensions"},
-    {"\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[10,11]", "\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[11,10]",
-     "does not follow the layer before"},
-    {"\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[10,11]", "\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[10,1,11]",
-     "has 3 dimensions, not 2"},
+    {"\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[10,11]",
+     "\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[11,10]", "does not follow the layer before"},
+    {"\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[10,11]",
+     "\"policy.1.weight\":{\"dtype\":\"F32\",\"shape\":[10,1,11]", "has 3 dimensions, not 2"},
     {"\"reward.basis.0.weight\":{\"dtype\":\"F32\",\"shape\":[12,8]",
      "\"reward.basis.0.weight\":{\"dtype\":\"F32\",\"shape\":[8,12]", "does not follow the layer before"},
 };
@@ -343,10 +347,12 @@ START_TEST(a_number_that_cannot_be_served_is_refused_by_name_and_index)
     check_refused(model, &model->input_scale[7], 0, 0, "number 7 of policy.input.scale");
     check_refused(model, &model->input_clip, 0, -8, "number 0 of policy.input.clip");
     // Row 2 column 3 of (10, 11), rows padded to 16.
-    check_refused(model, &model->policy.layers[1].weight[2 * 16 + 3], 0, NAN, "number 25 of policy.1.weight is nan");
+    check_refused(model, &model->policy.layers[1].weight[2 * 16 + 3], 0, NAN,
+                  "number 25 of policy.1.weight is nan");
     check_refused(model, &transition->basis.layers[2].bias[4], 0, INFINITY, "number 4 of transition.basis.2.bias");
     check_refused(model, &transition->target_scale[2], 1, 0, "number 2 of transition.target.scale");
-    check_refused(model, &transition->precision[8], 1, 3, "transition.prior.precision is not symmetric at row 2, column 1");
+    check_refused(model, &transition->precision[8], 1, 3,
+                  "transition.prior.precision is not symmetric at row 2, column 1");
     check_refused(model, &transition->precision[7], 1, -3, "not positive definite");
     check_refused(model, &transition->scale[0], 1, -3, "not positive definite");
     check_refused(model, &transition->mean[29], 1, NAN, "number 29 of transition.prior.mean");

@@ -79,7 +79,8 @@ static size_t show(double *out, const struct model *m, enum head_kind kind, cons
 {
     const struct head *head = &m->heads[kind];
     size_t D = head->features, d = head->targets, used = 0;
-    double precision[WIDE * WIDE], covariance[WIDE * WIDE], cross[WIDE * WIDE], mean[WIDE * WIDE], noise[WIDE] = {0};
+    double precision[WIDE * WIDE], covariance[WIDE * WIDE], cross[WIDE * WIDE], mean[WIDE * WIDE];
+    double noise[WIDE] = {0};
     memcpy(precision, head->precision, D * D * sizeof *precision);
     // Xi = Xi0 + sum phi phi',   B = Xi0 M0 + sum phi y'
     for (size_t i = 0; i < D; i++)
@@ -95,8 +96,8 @@ static size_t show(double *out, const struct model *m, enum head_kind kind, cons
             for (size_t k = 0; k < D; k++)
                 precision[i * D + k] += phi[i] * phi[k];
         for (size_t j = 0; j < d; j++) {
-            double value = kind == HEAD_REWARD ? (double)items[n].reward
-                                               : (double)items[n].next_observation[j] - (double)items[n].observation[j];
+            double change = (double)items[n].next_observation[j] - (double)items[n].observation[j];
+            double value = kind == HEAD_REWARD ? (double)items[n].reward : change;
             double y = (value - head->target_mean[j]) / head->target_scale[j];
             noise[j] += y * y;
             for (size_t i = 0; i < D; i++)
@@ -117,7 +118,8 @@ static size_t show(double *out, const struct model *m, enum head_kind kind, cons
             before[i] = head->mean[i * d + j];
             after[i] = mean[i * d + j];
         }
-        noise[j] += head->scale[j * d + j] + form(before, head->precision, before, D) - form(after, precision, after, D);
+        noise[j] += head->scale[j * d + j] + form(before, head->precision, before, D) -
+                    form(after, precision, after, D);
         noise[j] /= head->degrees + (double)count - (double)d - 1;
     }
 
@@ -170,7 +172,8 @@ START_TEST(a_step_is_that_of_plain_loops_in_double)
         for (size_t i = 0; i < used; i++) {
             worst_input = fmax(worst_input, fabs(shown[i] - (double)input[i]));
             double limit = (double)model->input_clip;
-            row[i] = clamp((shown[i] - (double)model->input_mean[i]) / (double)model->input_scale[i], -limit, limit);
+            double mean = (double)model->input_mean[i], scale = (double)model->input_scale[i];
+            row[i] = clamp((shown[i] - mean) / scale, -limit, limit);
         }
         plain_network(expected, &model->policy, row);
         for (size_t i = 0; i < 2; i++)

@@ -21,8 +21,8 @@ struct model_shape sample_bench(int which)
     size_t D = features[which], basis_width = basis[which], policy_width = policy[which];
     return (struct model_shape){
         .name = names[which], .world = "bench", .observation_dim = observation[which], .action_dim = 6,
-        .heads[HEAD_TRANSITION] = {.features = D, .hidden = {basis_width, basis_width}, .kind = REPRESENTATION_WEIGHT,
-                                   .parts = REPRESENT_SD},
+        .heads[HEAD_TRANSITION] = {.features = D, .hidden = {basis_width, basis_width},
+                                   .kind = REPRESENTATION_WEIGHT, .parts = REPRESENT_SD},
         .heads[HEAD_REWARD] = {.features = D, .hidden = {basis_width, basis_width}, .kind = REPRESENTATION_WEIGHT,
                                .parts = REPRESENT_MEAN | REPRESENT_SD},
         .hidden = {policy_width, policy_width},
@@ -105,7 +105,8 @@ struct model *sample_model(const struct model_shape *shape, uint64_t seed)
     model->input_clip = 8;
     fill_network(&model->policy, &stream);
     if (model->landmark_count)
-        fill_features(model->landmark_features, model->landmark_count, model->heads[HEAD_REWARD].features, &stream);
+        fill_features(model->landmark_features, model->landmark_count, model->heads[HEAD_REWARD].features,
+                      &stream);
     for (size_t i = 0; i < model->landmark_count * model->task_dim; i++)
         model->landmark_tasks[i] = random_between(&stream, -1, 1);
     if (model_finish(model, why, sizeof why)) {

@@ -6,7 +6,7 @@
 
 // Small in all dimensions, none a multiple of the lanes; both heads, one in weight space, one in function space.
 extern const struct model_shape sample_small;
-// Shapes of docs/design.md's figures: S, M, L (0, 1, 2). Both heads show their weights' sd, the reward its mean too.
+// Shapes S, M, L (0, 1, 2) of docs/performance.md. Both heads show their weights' sd, the reward its mean too.
 struct model_shape sample_bench(int which);
 
 struct model *sample_model(const struct model_shape *shape, uint64_t seed);  // finished; aborts the test otherwise

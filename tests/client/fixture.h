@@ -19,8 +19,8 @@ void finish(void);
 
 const float *observation(uint64_t seq);  // (PEER_OBSERVATION)
 
-// The robot's next first observation, and its next step, told in full. An action that comes back must be the one for
-// this very observation.
+// The robot's next first observation, and its next step, told in full. An action that comes back must be the one
+// for this very observation.
 int act(float *action);
 int step(float *action, struct bel_report *report);
 

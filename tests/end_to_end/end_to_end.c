@@ -152,10 +152,10 @@ START_TEST(a_wrong_start_is_one_sentence_and_a_failure)
         // The sentence is the last line; what was logged before it is not counted.
         const char *sentence = strstr(process.output, "beliefd: ");
         ck_assert_msg(status == 1, "start %zu ended with %d: %s", i, status, process_words(&process));
-        ck_assert_msg(sentence && strchr(sentence, '\n') == sentence + strlen(sentence) - 1, "start %zu said: %s", i,
-                      process_words(&process));
-        ck_assert_msg(strstr(sentence, starts[i].named) != NULL, "start %zu does not name %s: %s", i, starts[i].named,
-                      sentence);
+        ck_assert_msg(sentence && strchr(sentence, '\n') == sentence + strlen(sentence) - 1, "start %zu said: %s",
+                      i, process_words(&process));
+        ck_assert_msg(strstr(sentence, starts[i].named) != NULL, "start %zu does not name %s: %s", i,
+                      starts[i].named, sentence);
         process_release(&process);
     }
     // And the one that was there is still there.
@@ -312,8 +312,8 @@ END_TEST
 // bel-rollout --json at the address; it runs.
 static void rollout_start(struct process *process, const char *address, const char *count, const char *episodes)
 {
-    const char *arguments[] = {rollout_path, "--world", "point", "--count", count, "--episodes", episodes, "--seed",
-                               "5", "--connect", address, "--json", NULL};
+    const char *arguments[] = {rollout_path, "--world", "point", "--count", count, "--episodes", episodes,
+                               "--seed", "5", "--connect", address, "--json", NULL};
     process_start(process, daemon_.directory, arguments);
 }
 

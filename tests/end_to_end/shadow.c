@@ -32,8 +32,8 @@ void shadow_new_task(struct shadow *shadow)
 // The report on the belief as it is.
 static struct bel_report report_now(const struct shadow *shadow, enum bel_status status)
 {
-    struct bel_report report = {.status = status, .task = shadow->task, .count = agent_belief_count(&shadow->belief),
-                                .reward_p = 1, .transition_p = 1};
+    struct bel_report report = {.status = status, .task = shadow->task,
+                                .count = agent_belief_count(&shadow->belief), .reward_p = 1, .transition_p = 1};
     struct digest digest = agent_belief_digest(&shadow->belief);
     for (int i = 0; i < 16; i++)
         report.digest[i] = (uint8_t)(digest.word[i / 8] >> 8 * (i % 8));
@@ -104,14 +104,17 @@ struct bel_report shadow_observe(struct shadow *shadow, uint32_t writer, const s
     return report_now(shadow, BEL_STATUS_NONE);
 }
 
-void shadow_check(const struct bel_report *report, const struct bel_report *expected, int repeated, const char *what)
+void shadow_check(const struct bel_report *report, const struct bel_report *expected, int repeated,
+                  const char *what)
 {
     ck_assert_msg(report->status == expected->status || (repeated && report->status == BEL_STATUS_DUPLICATE),
-                  "%s: status %s, not %s", what, bel_status_name(report->status), bel_status_name(expected->status));
+                  "%s: status %s, not %s", what, bel_status_name(report->status),
+                  bel_status_name(expected->status));
     ck_assert_msg(report->task == expected->task, "%s: task %u, not %u", what, report->task, expected->task);
     ck_assert_msg(report->count == expected->count, "%s: %llu transitions, not %llu", what,
                   (unsigned long long)report->count, (unsigned long long)expected->count);
-    ck_assert_msg(memcmp(report->digest, expected->digest, sizeof report->digest) == 0, "%s: another digest", what);
+    ck_assert_msg(memcmp(report->digest, expected->digest, sizeof report->digest) == 0, "%s: another digest",
+                  what);
     ck_assert_msg(report->reward_p == expected->reward_p && report->transition_p == expected->transition_p,
                   "%s: p %.17g and %.17g, not %.17g and %.17g", what, report->reward_p, report->transition_p,
                   expected->reward_p, expected->transition_p);

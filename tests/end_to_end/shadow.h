@@ -36,4 +36,5 @@ struct bel_report shadow_observe(struct shadow *shadow, uint32_t writer, const s
 
 // Fails the test unless the report is the expected one. repeated: the request may have been sent twice, so that
 // it may have been a duplicate to the daemon.
-void shadow_check(const struct bel_report *report, const struct bel_report *expected, int repeated, const char *what);
+void shadow_check(const struct bel_report *report, const struct bel_report *expected, int repeated,
+                  const char *what);

@@ -1,10 +1,10 @@
-// Many sessions, random operations, bad links, and at every reply the same bits as plain functions in this process.
+// Many sessions, random operations, bad links, and at every reply the bits that plain functions give here.
 //
 //     soak BELIEFD [OPERATIONS [SEED]]
 //
 // Sessions use two models and four connections, two of which are cut again and again in the middle of whatever
 // they carry. A session steps (alone or with others of its connection), sends transitions late, twice and in any
-// order, begins new episodes and tasks, is closed, forgotten, resumed, taken over by another connection, looked into.
+// order, begins new episodes and tasks, is closed, forgotten, resumed, looked into, taken over by another one.
 
 #include "process.h"
 
@@ -183,8 +183,8 @@ static void step_many(unsigned link)
 }
 
 // A transition is a pure function of its session, writer and number, so that a repeat is one.
-static void transition_of(const struct robot *robot, uint32_t writer, uint64_t seq, struct bel_transition *transition,
-                          float *place)
+static void transition_of(const struct robot *robot, uint32_t writer, uint64_t seq,
+                          struct bel_transition *transition, float *place)
 {
     struct random_stream stream = random_stream(seed, 9, (uint32_t)(robot - robots) * 16 + writer, (uint32_t)seq);
     float *observation = place, *action = place + DIM, *next = place + 2 * DIM;
@@ -331,8 +331,8 @@ START_TEST(every_reply_has_the_bits_of_a_belief_kept_aside)
     for (unsigned i = 0; i < LINKS; i++)
         sent_again += bel_counters(links[i]).resent;
     unsigned cuts = cutter_cuts(cutter);
-    printf("%u opens, %u steps, %u step_many, %u observes, %u + %u resets, %u looks, %u + %u closes, %u taken over; "
-           "%u cuts, %llu requests sent again, %llu transitions held\n",
+    printf("%u opens, %u steps, %u step_many, %u observes, %u + %u resets, %u looks, %u + %u closes, "
+           "%u taken over; %u cuts, %llu requests sent again, %llu transitions held\n",
            done[0], done[1], done[2], done[3], done[4], done[5], done[6], done[7], done[8], done[9], cuts,
            (unsigned long long)sent_again, (unsigned long long)transitions);
     // A soak in which nothing was cut and nothing sent again would have shown nothing.

@@ -1,6 +1,6 @@
 // A hostile client of the whole protocol: its bytes go into a connection of a server with a small model, in turns,
-// while a good client steps beside it. Whatever it sends, replies are frames, buffers stay within their limits, and
-// the good client's belief is what it is without company. The first byte says how the bytes are cut into turns.
+// while a good client steps beside it. Whatever it sends, replies are frames, buffers stay within their limits,
+// and the good client's belief is what it is without company. The first byte says how to cut the bytes into turns.
 
 #include "daemon/serve/log.h"
 #include "daemon/serve/server.h"

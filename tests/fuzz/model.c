@@ -59,9 +59,11 @@ static void step(const struct model *model)
     float *action = zeroed(model->action_dim * sizeof *action);
     struct agent_belief belief;
     agent_belief_init(&belief, model, memory);
-    struct observation_item seen = {.belief = &belief, .observation = zeros, .action = zeros, .next_observation = zeros};
+    struct observation_item seen = {.belief = &belief, .observation = zeros, .action = zeros,
+                                    .next_observation = zeros};
     agent_observe(model, scratch, &seen, 1);
-    struct action_item item = {.belief = &belief, .observation = zeros, .task = zeros, .z = seen.z, .action = action};
+    struct action_item item = {.belief = &belief, .observation = zeros, .task = zeros, .z = seen.z,
+                               .action = action};
     agent_act(model, scratch, &item, 1);
     for (size_t i = 0; i < model->action_dim; i++)
         if (!(action[i] >= model->action_low[i] && action[i] <= model->action_high[i]))

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-// Each input in a block of its own size, so that a sanitizer sees the first byte read beyond it. 0 when it cannot be
+// Each input in a block of its own size, so that a sanitizer sees the first byte read beyond it. 0: it cannot be
 // read.
 static int replay_file(const char *path)
 {

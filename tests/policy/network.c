@@ -43,7 +43,8 @@ static void *take(size_t count, size_t size)
 }
 
 // Shapes with widths that fill lanes, do not, and are one.
-static const size_t shapes[][5] = {{88, 64, 64, 6}, {1, 1, 1, 1}, {17, 31, 33, 1}, {45, 16, 128, 15}, {5, 48, 7, 2}};
+static const size_t shapes[][5] = {{88, 64, 64, 6}, {1, 1, 1, 1}, {17, 31, 33, 1}, {45, 16, 128, 15},
+                                   {5, 48, 7, 2}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 START_TEST(an_answer_is_the_same_bits_alone_and_in_any_place_of_any_batch_for_every_kernel_set)
@@ -59,14 +60,16 @@ START_TEST(an_answer_is_the_same_bits_alone_and_in_any_place_of_any_batch_for_ev
         fill(in, BATCH * inputs, &stream, 1);
 
         for (size_t b = 0; b < BATCH; b++)
-            network_forward(&network, kernels_at(0), alone + b * stride, stride, in + b * inputs, inputs, 1, scratch);
+            network_forward(&network, kernels_at(0), alone + b * stride, stride, in + b * inputs, inputs, 1,
+                            scratch);
         const struct kernels *kernels;
         for (size_t k = 0; (kernels = kernels_at(k)); k++)
             for (size_t batch = 1; batch <= BATCH; batch++) {
                 size_t first = BATCH - batch;  // so that an item meets every place
                 network_forward(&network, kernels, out, stride, in + first * inputs, inputs, batch, scratch);
                 for (size_t b = 0; b < batch; b++)
-                    ck_assert_msg(memcmp(out + b * stride, alone + (first + b) * stride, outputs * sizeof *out) == 0,
+                    ck_assert_msg(memcmp(out + b * stride, alone + (first + b) * stride,
+                                         outputs * sizeof *out) == 0,
                                   "shape %zu, %s: item %zu differs in place %zu of %zu: %.9g, alone %.9g", s,
                                   kernels->name, first + b, b, batch, (double)out[b * stride],
                                   (double)alone[(first + b) * stride]);
@@ -109,7 +112,8 @@ START_TEST(sizes_beyond_their_limits_are_refused)
     ck_assert_int_eq(network_init(&network, (size_t[]){4, 0, 2}, 2, 0), -EINVAL);
     ck_assert_int_eq(network_init(&network, (size_t[]){4, NETWORK_WIDTH_LIMIT + 1}, 1, 0), -EINVAL);
     ck_assert_int_eq(network_init(&network, (size_t[]){4, 4}, 0, 0), -EINVAL);
-    ck_assert_int_eq(network_init(&network, (size_t[]){1, 1, 1, 1, 1, 1, 1, 1}, NETWORK_LAYERS_LIMIT + 1, 0), -EINVAL);
+    ck_assert_int_eq(network_init(&network, (size_t[]){1, 1, 1, 1, 1, 1, 1, 1}, NETWORK_LAYERS_LIMIT + 1, 0),
+                     -EINVAL);
     ck_assert_ptr_null(network.memory);
 }
 END_TEST

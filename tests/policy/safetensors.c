@@ -116,7 +116,8 @@ END_TEST
 START_TEST(lengths_beyond_the_file_or_the_limits_are_refused)
 {
     static const uint8_t lengths[][8] = {
-        {3}, {0, 0, 0, 0, 0, 0, 0, 0x80}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0, 0, 0x10, 0, 1}, {1, 0, 0x10},
+        {3}, {0, 0, 0, 0, 0, 0, 0, 0x80}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0, 0, 0x10, 0, 1},
+        {1, 0, 0x10},
     };
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         uint8_t file[10] = {[8] = '{', [9] = '}'};

@@ -27,7 +27,8 @@ static const struct wire_model models[] = {
      "{\"seed\":1}"},
     {"b", "", "", 1, 2, 3, FLOATS(0, 0), FLOATS(0, 0), FLOATS(0, 0), 0, 0, ""}};
 static const struct wire_transition transitions[] = {
-    {1, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3)}, {UINT64_MAX, FLOATS(0, 0), FLOATS(0, 0), 0, FLOATS(0, 0)}};
+    {1, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3)},
+    {UINT64_MAX, FLOATS(0, 0), FLOATS(0, 0), 0, FLOATS(0, 0)}};
 static const enum wire_status statuses[] = {WIRE_STATUS_OTHER_TASK, WIRE_STATUS_NONE, (enum wire_status)200};
 static const struct wire_head heads[] = {
     {"transition", 3, 2, -12.5, DOUBLES(3), DOUBLES(1), DOUBLES(2), DIGEST},
@@ -47,7 +48,8 @@ static const struct wire_envelope full[] = {
     {10, WIRE_ERROR, .error = {WIRE_IDLE, "field", "A sentence.", 77}},
     {11, WIRE_WELCOME, .welcome = {"beliefd 0.1.0", 1, models, 2, 4096, 8}},
     {12, WIRE_OPENED, .opened = {1, 2, 1, 3, 4, 5, DIGEST, &models[0]}},
-    {13, WIRE_ACTION, .action = {UINT64_MAX, FLOATS(0, 4), WIRE_STATUS_DUPLICATE, 5, DIGEST, 6, 0.25, 1e-12, 7, 8}},
+    {13, WIRE_ACTION, .action = {UINT64_MAX, FLOATS(0, 4), WIRE_STATUS_DUPLICATE, 5, DIGEST, 6, 0.25, 1e-12, 7,
+                                 8}},
     {14, WIRE_OBSERVED, .observed = {statuses, 3, 9, DIGEST}},
     {15, WIRE_DONE, .done = {1, 2, DIGEST}},
     {16, WIRE_BELIEF, .belief = {1, DIGEST, 2, heads, 2, DOUBLES(2), DOUBLES(1)}},
@@ -179,7 +181,7 @@ START_TEST(room_that_is_too_small_is_left_alone)
 }
 END_TEST
 
-// Every prefix of every message: either refused, or a message of fewer fields; never more than the bytes there are.
+// Every prefix of every message: either refused, or a message of fewer fields; never more than its bytes.
 START_TEST(cut_messages_do_no_harm)
 {
     for (size_t i = 0; i < KINDS; i++) {

@@ -247,7 +247,8 @@ static struct wire_envelope step_request(uint32_t handle, uint64_t seq)
         return (struct wire_envelope){.kind = WIRE_ACT, .act = {handle, 1, {observation, model->observation_dim}}};
     return (struct wire_envelope){
         .kind = WIRE_STEP,
-        .step = {handle, seq, 0, {observation, model->observation_dim}, observation[1], {action, model->action_dim}, 0}};
+        .step = {handle, seq, 0, {observation, model->observation_dim}, observation[1],
+                 {action, model->action_dim}, 0}};
 }
 
 // Steps first .. last; the digest after them.

@@ -27,7 +27,8 @@ static void draw_action(const struct world *world, struct random_stream *stream,
 
 START_TEST(five_worlds_are_listed_and_found_by_name)
 {
-    static const char *const names[] = {"gridworld", "point", "point-sparse", "half-cheetah-dir", "half-cheetah-vel"};
+    static const char *const names[] = {"gridworld", "point", "point-sparse", "half-cheetah-dir",
+                                        "half-cheetah-vel"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         ck_assert_ptr_nonnull(world_at(i));
         ck_assert_str_eq(world_at(i)->name, names[i]);

@@ -68,8 +68,8 @@ static void compare(const char *name, const double *ours, const double *golden, 
     for (int i = 1; i < count; i++)
         if (!(fabs(ours[i] - golden[i]) <= fabs(ours[worst] - golden[worst])))
             worst = i;
-    ck_assert_msg(fabs(ours[worst] - golden[worst]) <= tolerance, "%s[%d]: %.17g, golden %.17g, tolerance %g", name,
-                  worst, ours[worst], golden[worst], tolerance);
+    ck_assert_msg(fabs(ours[worst] - golden[worst]) <= tolerance, "%s[%d]: %.17g, golden %.17g, tolerance %g",
+                  name, worst, ours[worst], golden[worst], tolerance);
 }
 
 // Engine versions round a few derived numbers differently.
@@ -163,9 +163,9 @@ START_TEST(compiled_numbers_are_those_of_the_published_model)
 }
 END_TEST
 
-// The golden trajectory is one of Debian's MuJoCo 2.2.2 on amd64, which repeats it bit for bit. Rounding grows on the
-// way, at most to 2e5 times its size (sensitivity in the file): 3.0.1 to 3.9.0 ended within 6e-10, 3.14.0 and 4.0.0
-// within 1.4e-8.
+// The golden trajectory is one of Debian's MuJoCo 2.2.2 on amd64, which repeats it bit for bit. Rounding grows on
+// the way, at most to 2e5 times its size (sensitivity in the file): 3.0.1 to 3.9.0 ended within 6e-10, 3.14.0 and
+// 4.0.0 within 1.4e-8.
 static const double trajectory_tolerance = 1e-7;
 
 START_TEST(the_engine_runs_the_published_trajectory)
@@ -435,7 +435,8 @@ START_TEST(an_engine_error_ends_the_program_with_a_sentence)
         char why[200];
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
         signal(SIGABRT, SIG_DFL);
-        if (chdir(directory) || dup2(ends[1], STDERR_FILENO) < 0 || half_cheetah_dir.open(&instance, why, sizeof why))
+        if (chdir(directory) || dup2(ends[1], STDERR_FILENO) < 0 ||
+            half_cheetah_dir.open(&instance, why, sizeof why))
             _exit(1);
         mju_error("the test asked for it");
         _exit(2);
@@ -447,7 +448,8 @@ START_TEST(an_engine_error_ends_the_program_with_a_sentence)
     close(ends[0]);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    ck_assert_msg(strstr(said, "MuJoCo cannot go on: ") && strstr(said, "the test asked for it"), "said: %s", said);
+    ck_assert_msg(strstr(said, "MuJoCo cannot go on: ") && strstr(said, "the test asked for it"), "said: %s",
+                  said);
     ck_assert_int_eq(rmdir(directory), 0);
 }
 END_TEST
@@ -503,7 +505,8 @@ START_TEST(instances_of_both_worlds_share_one_model)
 #if mjVERSION_HEADER < 230
     size_t bytes = (size_t)data->nbuffer + (size_t)data->nstack * sizeof(mjtNum), limit = 1 << 19;
 #else
-    size_t bytes = (size_t)data->nbuffer + (size_t)data->narena, limit = 1 << 21;  // an arena is mostly never touched
+    size_t bytes = (size_t)data->nbuffer + (size_t)data->narena;  // an arena is mostly never touched
+    size_t limit = 1 << 21;
 #endif
     printf("MuJoCo %s: %zu bytes of simulation data each\n", mj_versionString(), bytes);
     ck_assert_uint_lt(bytes, limit);
@@ -549,8 +552,8 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// The same trajectory by the world and by bare engine steps, in turn; the fastest round of each counts. A busy machine
-// gets more rounds to find one that was not disturbed.
+// The same trajectory by the world and by bare engine steps, in turn; the fastest round of each counts. A busy
+// machine gets more rounds to find one that was not disturbed.
 START_TEST(a_step_costs_what_the_engine_costs)
 {
     enum { ROUNDS = 24, ROUNDS_LIMIT = 400, STEPS = 200 };
