@@ -26,10 +26,12 @@ def skip(reason):
 try:
     import google.protobuf  # noqa: F401
 except ImportError:
-    other = os.environ.get("BELIEFD_TEST_PYTHON")
-    if other and os.path.realpath(other) != os.path.realpath(sys.executable) and "FOREIGN_AGAIN" not in os.environ:
-        os.environ["FOREIGN_AGAIN"] = "1"
-        os.execv(other, [other] + sys.argv)
+    # Another interpreter may have it: the one of the tests' environment, or Debian's own.
+    untried = [path for path in (os.environ.get("BELIEFD_TEST_PYTHON"), "/usr/bin/python3")
+               if path and os.path.exists(path) and path not in os.environ.get("FOREIGN_TRIED", "").split(":")]
+    if untried:
+        os.environ["FOREIGN_TRIED"] = os.environ.get("FOREIGN_TRIED", "") + ":" + untried[0]
+        os.execv(untried[0], untried[:1] + sys.argv)
     skip("no protobuf for Python (python3-protobuf)")
 if not shutil.which("protoc"):
     skip("no protoc (protobuf-compiler)")
