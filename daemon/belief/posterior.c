@@ -202,7 +202,6 @@ int posterior_solve_interest(struct posterior *p, const struct prior *prior, con
     p->count = (double)belief->count;
     p->corner = p->panel + D * p->stride + D;
     p->corner_stride = p->stride;
-    p->log_det_precision = log_determinant(p, p->panel, p->stride, D);
 
     if (!refinement.solution) {
         if (parts & POSTERIOR_MEAN)
@@ -234,7 +233,10 @@ int posterior_solve(struct posterior *posterior, const struct prior *prior, cons
 {
     struct interest interest = {.rows = rows, .count = count};
     size_t first;
-    return posterior_solve_interest(posterior, prior, belief, parts, &interest, &first);
+    int error = posterior_solve_interest(posterior, prior, belief, parts, &interest, &first);
+    if (!error)
+        posterior->log_det_precision = log_determinant(posterior, posterior->panel, posterior->stride, posterior->D);
+    return error;
 }
 
 double posterior_noise(const struct posterior *p, size_t target)

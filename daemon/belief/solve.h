@@ -36,7 +36,7 @@ enum {
     SOLVE_SCALE_DIAGONAL = 16,
 };
 
-// posterior_solve with one more row of interest from another array.
+// posterior_solve with one more row of interest from another array, and without log_det_precision.
 // An unrefined solve leaves the rows of interest in the panel from row *first on.
 int posterior_solve_interest(struct posterior *posterior, const struct prior *prior, const struct belief *belief,
                              unsigned parts, const struct interest *interest, size_t *first);
