@@ -5,7 +5,7 @@
 
 #include "model.h"
 
-enum { AGENT_BATCH_LIMIT = 64 };  // larger passes gain nothing and delay the first reply (docs/design.md)
+enum { AGENT_BATCH_LIMIT = 64 };  // of a pass; a larger one would delay its first reply
 
 // The beliefs of one session, both heads.
 struct agent_belief {

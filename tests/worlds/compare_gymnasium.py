@@ -4,9 +4,8 @@
     compare_gymnasium.py TRACE        (the program of trace.c)
 
 Runs under $BELIEFD_TEST_PYTHON, if that is given, for it needs gymnasium[mujoco]. With one version of the engine the two
-agree bit for bit, for whole episodes. Versions (2.2.2 to 4.0.0 were tried) differ in the last bit, and the robot is
-chaotic: under random actions 1e-15 has grown to 1e-9 after 50 steps and to everything after 150. So an episode is
-compared in pieces of 10 steps, each from the state that Gymnasium reached.
+agree bit for bit. Versions (2.2.2 to 4.0.0 were tried) differ in the last bit, and the robot is chaotic. So an episode
+is compared in pieces of 10 steps, each from the state that Gymnasium reached.
 """
 import os
 import subprocess
