@@ -13,6 +13,16 @@ const struct model_shape sample_small = {
     .hidden = {10, 11}, .landmark_count = 6,
 };
 
+struct model_shape sample_oracle(void)
+{
+    struct model_shape shape = sample_small;
+    shape.reads_task = 1;
+    for (int h = 0; h < HEAD_COUNT; h++)
+        shape.heads[h].features = 0;
+    shape.landmark_count = 0;
+    return shape;
+}
+
 struct model_shape sample_bench(int which)
 {
     static const char *const names[] = {"S", "M", "L"};

@@ -6,6 +6,7 @@
 
 // Small in all dimensions, none a multiple of the lanes; both heads, one in weight space, one in function space.
 extern const struct model_shape sample_small;
+struct model_shape sample_oracle(void);  // the same, told the task: no heads
 // Shapes S, M, L (0, 1, 2) of docs/performance.md. Both heads show their weights' sd, the reward its mean too.
 struct model_shape sample_bench(int which);
 

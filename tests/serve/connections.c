@@ -336,11 +336,7 @@ static void check_not_served(const struct limits *limits, const struct model *co
 
 START_TEST(a_server_refuses_models_it_cannot_serve)
 {
-    struct model_shape shape = sample_small;
-    shape.reads_task = 1;
-    for (int h = 0; h < HEAD_COUNT; h++)
-        shape.heads[h].features = 0;
-    shape.landmark_count = 0;
+    struct model_shape shape = sample_oracle();
     struct model *oracle = sample_model(&shape, 1);
     check_not_served(&peer_limits, (const struct model *[]){oracle}, 1, "told the task");
     model_free(oracle);

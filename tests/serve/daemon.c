@@ -402,11 +402,7 @@ START_TEST(what_is_wrong_at_the_start_is_said)
     FILE *file = fopen(config_path, "w");
     fprintf(file, "listen = %s\nmodel = %s\nsessoins = 4\n", address, model_path);
     fclose(file);
-    struct model_shape shape = sample_small;
-    shape.reads_task = 1;
-    for (int h = 0; h < HEAD_COUNT; h++)
-        shape.heads[h].features = 0;
-    shape.landmark_count = 0;
+    struct model_shape shape = sample_oracle();
     struct model *oracle = sample_model(&shape, 1);
     char oracle_path[128];
     snprintf(oracle_path, sizeof oracle_path, "%s/oracle", directory);
