@@ -83,18 +83,16 @@ static int evaluate_all(struct evaluations *all, const struct world *world, cons
     return oracle && evaluate_agent(&all->oracle, world, oracle, EVALUATE_ORACLE, all->tasks, all->seed, pool);
 }
 
-static cJSON *evaluations_json(const struct evaluations *all, const char *name)
+static void add_evaluations(cJSON *json, const struct evaluations *all)
 {
-    cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "tasks", (double)all->tasks);
     cJSON_AddNumberToObject(json, "seed", (double)all->seed);
-    cJSON_AddItemToObject(json, name, numbers(all->model.mean, all->model.episodes));
+    cJSON_AddItemToObject(json, "belief", numbers(all->model.mean, all->model.episodes));
     cJSON_AddItemToObject(json, "standard_error", numbers(all->model.standard_error, all->model.episodes));
     cJSON_AddItemToObject(json, "prior",
                           all->has_prior ? numbers(all->prior.mean, all->prior.episodes) : cJSON_CreateNull());
     cJSON_AddItemToObject(json, "oracle",
                           all->has_oracle ? numbers(all->oracle.mean, all->oracle.episodes) : cJSON_CreateNull());
-    return json;
 }
 
 static void print_row(const char *name, const struct evaluation *evaluation)
@@ -172,7 +170,7 @@ static char *provenance(const struct train *train, int argc, char **argv, double
     cJSON_AddStringToObject(json, "options", options ? options : "");
     free(options);
     if (all->tasks)
-        cJSON_AddItemToObject(json, "evaluation", evaluations_json(all, "belief"));
+        add_evaluations(cJSON_AddObjectToObject(json, "evaluation"), all);
     char *text = cJSON_PrintUnformatted(json);
     cJSON_Delete(json);
     return text;
@@ -309,7 +307,7 @@ static int finish(struct run *run, const struct model *oracle, int argc, char **
         cJSON_AddItemToObject(json, "return", all.tasks ? numbers(all.model.mean, all.model.episodes)
                                                         : numbers(train->report.returns, train->world->episodes));
         if (all.tasks)
-            cJSON_AddItemToObject(json, "evaluation", evaluations_json(&all, "belief"));
+            add_evaluations(cJSON_AddObjectToObject(json, "evaluation"), &all);
         char *text = cJSON_PrintUnformatted(json);
         puts(text);
         free(text);
@@ -431,9 +429,11 @@ static int evaluate_command(int argc, char **argv)
     if (evaluate_all(&all, world, model, oracle, pool))
         goto done;
     if (json) {
-        cJSON *object = evaluations_json(&all, "belief");
+        cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "world", world->name);
+        cJSON_AddStringToObject(object, "model", model->name);
         cJSON_AddStringToObject(object, "digest", model->digest);
+        add_evaluations(object, &all);
         char *text = cJSON_PrintUnformatted(object);
         puts(text);
         free(text);
