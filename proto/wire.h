@@ -23,6 +23,19 @@ enum wire_kind {
     WIRE_GET_BELIEF,
     WIRE_CLOSE,
     WIRE_PING,
+    WIRE_SAVE,
+    WIRE_RESTORE,
+    WIRE_LIST_SESSIONS = 16,  // from here to WIRE_GET_METRICS: on the control socket only
+    WIRE_LIST_MODELS,
+    WIRE_LOAD_MODEL,
+    WIRE_UNLOAD_MODEL,
+    WIRE_ALIAS_MODEL,
+    WIRE_RELOAD,
+    WIRE_REBUILD,
+    WIRE_SNAPSHOT,
+    WIRE_HAND_OVER,
+    WIRE_DRAIN,
+    WIRE_GET_METRICS,
     WIRE_ERROR = 32,
     WIRE_WELCOME,
     WIRE_OPENED,
@@ -30,6 +43,10 @@ enum wire_kind {
     WIRE_OBSERVED,
     WIRE_DONE,
     WIRE_BELIEF,
+    WIRE_SESSION_STATE,
+    WIRE_SESSION_LIST,
+    WIRE_MODEL_LIST,
+    WIRE_METRICS,
 };
 
 // A status or code that this version does not know keeps its number.
@@ -40,7 +57,11 @@ enum wire_status {
     WIRE_STATUS_NOT_FINITE,
     WIRE_STATUS_OUT_OF_RANGE,
     WIRE_STATUS_OTHER_TASK,
+    WIRE_STATUS_UNDURABLE,
 };
+
+enum wire_durability { WIRE_DURABILITY_OFF, WIRE_DURABILITY_INTERVAL, WIRE_DURABILITY_ALWAYS };
+enum wire_role { WIRE_ROLE_NONE, WIRE_ROLE_ROBOT, WIRE_ROLE_LEARNER, WIRE_ROLE_OBSERVER, WIRE_ROLE_ADMIN };
 
 enum wire_error_code {
     WIRE_UNKNOWN,
@@ -56,6 +77,14 @@ enum wire_error_code {
     WIRE_DRAINING,
     WIRE_INTERNAL,
     WIRE_IDLE,
+    WIRE_PERMISSION,
+    WIRE_UNAUTHENTICATED,
+    WIRE_MOVED,
+    WIRE_UNDURABLE,
+    WIRE_DEADLINE,
+    WIRE_BUSY,
+    WIRE_WRONG_MODEL,
+    WIRE_RATE,
 };
 
 enum wire_scope { WIRE_EPISODE, WIRE_TASK };
@@ -79,7 +108,7 @@ struct wire_bytes {
 // A digest is WIRE_DIGEST_SIZE bytes (or none): the two words of a struct digest, little-endian.
 
 struct wire_hello {
-    const char *client;
+    const char *client, *token;
 };
 
 struct wire_model {
@@ -96,11 +125,15 @@ struct wire_welcome {
     const struct wire_model *models;
     size_t model_count;
     uint32_t max_frame_bytes, max_in_flight;
+    const char *identity;
+    enum wire_role role;
+    enum wire_durability durability;
 };
 
 struct wire_open {
     const char *session, *model;
     int hold_prior;
+    uint64_t epoch;                  // 0: whatever it is
 };
 
 struct wire_opened {
@@ -111,6 +144,8 @@ struct wire_opened {
     uint64_t seq, count;
     struct wire_bytes digest;
     const struct wire_model *model;  // NULL: absent
+    uint64_t durable_seq;
+    enum wire_durability durability;
 };
 
 struct wire_step {
@@ -121,12 +156,16 @@ struct wire_step {
     float reward;
     struct wire_floats action;       // count 0: what the last reply told
     int last;
+    const char *session;
+    uint64_t epoch;
 };
 
 struct wire_act {
     uint32_t handle;
     uint64_t seq;
     struct wire_floats observation;
+    const char *session;
+    uint64_t epoch;
 };
 
 struct wire_action {
@@ -138,6 +177,7 @@ struct wire_action {
     uint32_t task;
     double reward_p, transition_p;
     uint32_t queue_us, compute_us;
+    uint64_t durable_seq;
 };
 
 struct wire_transition {
@@ -151,6 +191,8 @@ struct wire_observe {
     uint32_t handle, writer, task;
     const struct wire_transition *transitions;
     size_t transition_count;
+    const char *session;
+    uint64_t epoch;
 };
 
 struct wire_observed {
@@ -164,6 +206,8 @@ struct wire_reset {
     uint32_t handle;
     enum wire_scope scope;
     uint32_t task;
+    const char *session;
+    uint64_t epoch;
 };
 
 struct wire_done {
@@ -175,6 +219,8 @@ struct wire_done {
 struct wire_get_belief {
     uint32_t handle;
     int sums, weights, estimate;
+    const char *session;
+    uint64_t epoch;
 };
 
 struct wire_head {
@@ -197,12 +243,126 @@ struct wire_belief {
 struct wire_close {
     uint32_t handle;
     int forget;
+    const char *session;
+    uint64_t epoch;
 };
 
 struct wire_error {
     enum wire_error_code code;
     const char *field, *message;
     uint64_t limit;
+    const char *address;             // WIRE_MOVED
+};
+
+struct wire_ping {
+    int durable;
+};
+
+struct wire_save {
+    const char *session;
+};
+
+struct wire_seen {
+    const uint64_t *numbers;         // first, last, first, last, ...
+    size_t count;                    // of numbers
+};
+
+struct wire_writer_state {
+    uint32_t writer;
+    struct wire_seen seen;
+};
+
+struct wire_session_state {
+    uint32_t version;
+    const char *session, *identity, *model, *model_digest;
+    uint64_t epoch;
+    uint32_t task;
+    uint64_t seq, last_transition;
+    int standing, hold_prior;
+    struct wire_floats observation, action;
+    const struct wire_writer_state *writers;
+    size_t writer_count;
+    const struct wire_bytes *sums;   // one for each head
+    size_t sums_count;
+    uint64_t count;
+    struct wire_bytes digest;
+    uint64_t duplicates, refused;
+};
+
+struct wire_restore {
+    const struct wire_session_state *state;  // NULL: absent
+};
+
+enum wire_place { WIRE_LIVE, WIRE_IDLE_PLACE, WIRE_SPILLED, WIRE_MOVED_PLACE };
+
+struct wire_session_info {
+    const char *session, *model, *model_digest, *identity;
+    enum wire_place place;
+    uint64_t epoch;
+    uint32_t task;
+    uint64_t seq, count;
+    struct wire_bytes digest;
+    uint64_t durable_seq, duplicates, gaps, refused, silent_ms;
+    const char *peer;
+    double last_reward_p;
+    uint32_t loop;
+};
+
+struct wire_list_sessions {
+    const char *after;
+    uint32_t limit;
+    const char *session;
+};
+
+struct wire_session_list {
+    const struct wire_session_info *sessions;
+    size_t session_count;
+    int more;
+};
+
+struct wire_load_model {
+    struct wire_bytes file;
+};
+
+struct wire_unload_model {
+    const char *model;
+};
+
+struct wire_alias {
+    const char *alias, *model;
+};
+
+struct wire_use {
+    const char *digest;
+    uint64_t sessions;
+    int serving;
+};
+
+struct wire_model_list {
+    const struct wire_model *models;
+    size_t model_count;
+    const struct wire_alias *aliases;
+    size_t alias_count;
+    const struct wire_use *uses;
+    size_t use_count;
+    const char *const *refused;
+    size_t refused_count;
+};
+
+struct wire_rebuild {
+    const char *session;
+};
+
+enum wire_phase { WIRE_FREEZE, WIRE_CONFIRM, WIRE_THAW };
+
+struct wire_hand_over {
+    const char *session;
+    enum wire_phase phase;
+    const char *to;
+};
+
+struct wire_metrics {
+    const char *text;
 };
 
 struct wire_envelope {
@@ -217,6 +377,15 @@ struct wire_envelope {
         struct wire_reset reset;
         struct wire_get_belief get_belief;
         struct wire_close close;
+        struct wire_ping ping;
+        struct wire_save save;
+        struct wire_restore restore;
+        struct wire_list_sessions list_sessions;
+        struct wire_load_model load_model;
+        struct wire_unload_model unload_model;
+        struct wire_alias alias_model;
+        struct wire_rebuild rebuild;
+        struct wire_hand_over hand_over;
         struct wire_error error;
         struct wire_welcome welcome;
         struct wire_opened opened;
@@ -224,6 +393,10 @@ struct wire_envelope {
         struct wire_observed observed;
         struct wire_done done;
         struct wire_belief belief;
+        struct wire_session_state session_state;
+        struct wire_session_list session_list;
+        struct wire_model_list model_list;
+        struct wire_metrics metrics;
     };
 };
 
@@ -251,6 +424,13 @@ int wire_decode(struct wire_envelope *envelope, const uint8_t *bytes, size_t siz
 // nothing was written (so room 0 measures). -ENOMEM: the arena is too small (only messages with parts use it:
 // Observe, Observed, Welcome, Belief); -EMSGSIZE: more than a length can tell; -EINVAL: no such kind.
 long wire_encode(uint8_t *out, size_t room, const struct wire_envelope *envelope, struct wire_arena *arena);
+
+// One message without its Envelope, as gRPC carries it and the experience log keeps it. kind: what it is.
+// request_id stays as it was. Errors as of wire_decode; -EINVAL: no such kind.
+int wire_decode_body(struct wire_envelope *envelope, enum wire_kind kind, const uint8_t *bytes, size_t size,
+                     struct wire_arena *arena);
+// The message within a whole frame that wire_encode wrote: where it starts, and its size.
+struct wire_bytes wire_body(const uint8_t *frame, size_t size);
 
 const char *wire_status_name(enum wire_status status);        // "absorbed"; else "unknown"
 const char *wire_error_name(enum wire_error_code code);       // "OUT_OF_STEP"; else "UNKNOWN"

@@ -107,7 +107,7 @@ static int decode_opened(struct wire_opened *out, const Belief__V1__Opened *m, s
     return 0;
 }
 
-static int decode_belief(struct wire_belief *out, const Belief__V1__Belief *m, struct source *source)
+static int decode_belief(struct wire_belief *out, const Belief__V1__BeliefState *m, struct source *source)
 {
     struct wire_head *list = take(source, m->n_heads * sizeof *list);
     if (!list)

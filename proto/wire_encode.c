@@ -180,7 +180,7 @@ static long encode_action(uint8_t *out, size_t room, Belief__V1__Envelope *messa
 static long encode_belief(uint8_t *out, size_t room, Belief__V1__Envelope *message, const struct wire_belief *in,
                           struct wire_arena *arena)
 {
-    Belief__V1__Belief body = BELIEF__V1__BELIEF__INIT;
+    Belief__V1__BeliefState body = BELIEF__V1__BELIEF_STATE__INIT;
     void *structs, *pointers;
     if (take_list(arena, in->head_count, sizeof(Belief__V1__Head), &structs, &pointers))
         return -ENOMEM;

@@ -1,0 +1,46 @@
+#pragma once
+// What all loops of a daemon share. Each loop has a server of its own with its sessions and connections; a session
+// lives on the server of the connection that opened it last, so a step takes no lock. What is here is read or
+// locked only when sessions are opened or leave, models change, or an operator asks.
+//
+//   catalogue   the models being served: an immutable, counted list. A change makes a new list and posts it to every
+//               server; a server keeps what its sessions still use.
+//   directory   which server a live session is on, by name; behind one mutex.
+//   mail        messages between servers, each with a wake call that makes the loop take its mail.
+
+#include "identity.h"
+#include "limits.h"
+#include "metrics.h"
+
+#include "daemon/agent/model.h"
+#include "daemon/store/store.h"
+
+struct server;
+struct catalogue;
+
+struct house_options {
+    struct limits limits;
+    size_t servers;                       // loops
+    enum wire_durability durability;
+    const char *data_directory;           // NULL: durability is off
+    const char *model_directory;          // LoadModel writes here; NULL: LoadModel is refused
+    const char *const *model_paths;       // served at start, and read again on reload
+    size_t model_count;
+    const char *identities_path;          // NULL: none
+    uint32_t commit_ms, retention_days;
+    uint64_t log_size_limit_bytes;
+    uint64_t (*clock_us)(void);
+    void (*wake)(void *context, size_t server);  // makes that loop call server_take_mail; any thread
+    void *context;
+};
+
+struct house;
+
+int house_new(struct house **house, const struct house_options *options, char *why, size_t why_size);
+void house_free(struct house *house);     // after all servers are freed
+
+// For the programs around: readiness (all models warm, every loop alive, the log not refusing), with a sentence if not.
+int house_ready(struct house *house, char *why, size_t why_size);
+// Reads models and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
+// line. 0, or -EINVAL if anything was refused (the rest took effect).
+int house_reload(struct house *house, char *why, size_t why_size);

@@ -1,0 +1,22 @@
+#pragma once
+// Reading an experience log from outside, while a daemon writes it or not: for verify, export and tests. A reader sees
+// the database as it was at store_reader_open.
+
+#include "store.h"
+
+struct store_reader;
+
+// directory or database file. -ENOENT, -EUCLEAN, -ENOTSUP with a sentence.
+int store_reader_open(struct store_reader **reader, const char *path, char *why, size_t why_size);
+void store_reader_close(struct store_reader *reader);
+
+// The next session by name, or 0 at the end. What it points to is valid until the next call. state: its last
+// SessionState or NULL. Negative errno with a sentence in store_reader_error.
+int store_reader_next_session(struct store_reader *reader, struct store_session *session, const uint8_t **state,
+                              size_t *state_size);
+// Its transitions by (writer, seq), one at a time; 1, 0 at the end, negative errno. Begins anew for another session.
+int store_reader_next_transition(struct store_reader *reader, uint64_t session, struct store_transition *transition);
+// Model file by digest; *bytes is the caller's to free. -ENOENT.
+int store_reader_model(struct store_reader *reader, const char *digest, uint8_t **bytes, size_t *size);
+int store_reader_check(struct store_reader *reader);  // SQLite's own integrity check of every page; -EUCLEAN
+const char *store_reader_error(const struct store_reader *reader);
