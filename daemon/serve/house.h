@@ -39,6 +39,12 @@ struct house;
 int house_new(struct house **house, const struct house_options *options, char *why, size_t why_size);
 void house_free(struct house *house);     // after all servers are freed
 
+// Serves a model that is in memory, in place of the one of the same name; owned by the house from now on (freed if
+// refused). file (or NULL) are the bytes it came from, kept in the log. Any thread but a loop's. -EINVAL with a
+// sentence: it needs to be told the task, it cannot act, its belief does not fit into a frame, too many models.
+int house_serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, char *why,
+                size_t why_size);
+
 // For the programs around: readiness (all models warm, every loop alive, the log not refusing), with a sentence if not.
 int house_ready(struct house *house, char *why, size_t why_size);
 // Reads models and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
