@@ -55,6 +55,8 @@ struct store_transition {
     const float *observation, *action, *next_observation;
     size_t observation_dim, action_dim;
     float reward;
+    int first;                  // begins an episode: observation seq - 1 came by an Act, so no transition has that number
+    int last;                   // ends an episode
     uint64_t count;             // of the belief afterwards
     const uint8_t *digest;      // of the belief afterwards (STORE_DIGEST_SIZE)
 };
