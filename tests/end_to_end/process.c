@@ -211,7 +211,10 @@ void daemon_start(struct daemon *daemon, struct model *const *models, size_t cou
         char path[128];
         snprintf(path, sizeof path, "%s/config", daemon->directory);
         FILE *file = fopen(path, "w");
-        ck_assert(file && fputs(settings, file) >= 0 && fclose(file) == 0);
+        ck_assert_ptr_nonnull(file);
+        for (const char *c = settings; *c; c++)
+            *c == '@' ? fputs(daemon->directory, file) : fputc(*c, file);
+        ck_assert_int_eq(fclose(file), 0);
     }
     snprintf(daemon->unix_address, sizeof daemon->unix_address, "unix:%s/socket", daemon->directory);
     snprintf(daemon->tcp_address, sizeof daemon->tcp_address, "tcp:127.0.0.1:%u", free_port());

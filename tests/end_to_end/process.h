@@ -36,7 +36,8 @@ struct daemon {
 
 extern const char *beliefd_path;
 
-// settings: lines of a configuration file, or NULL.
+// settings: lines of a configuration file, or NULL. An @ in them stands for the daemon's directory, which lasts until
+// daemon_release.
 void daemon_start(struct daemon *daemon, struct model *const *models, size_t count, const char *settings);
 void daemon_restart(struct daemon *daemon);    // after it is gone: with the same arguments
 int daemon_stop(struct daemon *daemon);        // asks it to stop, as a service manager does; its exit code
