@@ -205,7 +205,8 @@ void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix)
         uv_tcp_nodelay(&client->uv.tcp, 1);
     char peer[64];
     name_peer(client, is_unix, peer, sizeof peer);
-    client->connection = server_connect(loop->server, peer, loop_now_us(loop));
+    const struct peer who = {.text = peer, .identity = {.role = WIRE_ROLE_ROBOT}};
+    client->connection = server_connect(loop->server, &who, loop_now_us(loop));
     if (!client->connection) {
         log_event(LOG_WARNING, "accept_failed", LOG_TEXT("peer", peer), LOG_TEXT("why", "no place"));
         client_close(client);

@@ -1,12 +1,14 @@
 // Connections without sockets; the contract is in connection.h.
 #include "connection.h"
 
+#include "door.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct connection *connection_new(const struct limits *limits, size_t output_base, size_t output_limit,
-                                  const char *peer, uint64_t now_us)
+                                  const struct peer *peer, uint64_t now_us)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (!connection)
@@ -16,7 +18,9 @@ struct connection *connection_new(const struct limits *limits, size_t output_bas
         connection_free(connection);
         return NULL;
     }
-    snprintf(connection->peer, sizeof connection->peer, "%s", peer);
+    snprintf(connection->peer, sizeof connection->peer, "%s", peer->text);
+    connection->identity = peer->identity;
+    connection->is_control = peer->is_control;
     connection->state_since_us = connection->heard_us = now_us;
     return connection;
 }
@@ -25,6 +29,8 @@ void connection_free(struct connection *connection)
 {
     if (!connection)
         return;
+    if (connection->door && connection->door->close)
+        connection->door->close(connection);
     frame_buffer_release(&connection->in);
     frame_buffer_release(&connection->out);
     free(connection->slots);

@@ -1,12 +1,21 @@
 #pragma once
-// A connection as the protocol sees it: bytes that came, replies that wait to be sent, handles of sessions. It
-// knows no socket.
+// A connection as the protocol sees it: who is there, bytes that came, replies that wait to be sent, handles of
+// sessions. It knows no socket.
 
+#include "identity.h"
 #include "limits.h"
 
 #include "proto/frame.h"
 
+struct door;
 struct session;
+
+// Who connected, as the listener found out.
+struct peer {
+    const char *text;              // for the log: "unix:4711", "127.0.0.1:5000"
+    struct identity identity;      // ROLE_NONE: has yet to say who it is (Hello.token, or metadata)
+    int is_control;                // came over the control socket: an operator
+};
 
 // Moved by connection_move alone.
 enum connection_state {
@@ -32,8 +41,12 @@ struct connection {
     uint64_t state_since_us;
     uint64_t heard_us;             // when its last whole request was taken
     char peer[64];                 // for the log
+    struct identity identity;      // who sends; a door that learns it with each request sets it before it is taken
+    int is_control;
+    const struct door *door;       // NULL: its first bytes will tell
+    void *door_state;              // the door's own
     struct frame_buffer in, out;
-    size_t promised;               // bytes of `out` that replies of the waiting batch will take
+    size_t promised;               // bytes of `out` that replies which are under way will take
     size_t waiting;                // its requests in the waiting batches
     size_t taken;                  // requests taken in turn number taken_turn
     uint64_t taken_turn;
@@ -47,7 +60,7 @@ struct connection {
 };
 
 struct connection *connection_new(const struct limits *limits, size_t output_base, size_t output_limit,
-                                  const char *peer, uint64_t now_us);
+                                  const struct peer *peer, uint64_t now_us);
 void connection_free(struct connection *connection);
 void connection_move(struct connection *connection, enum connection_state state, uint64_t now_us);
 

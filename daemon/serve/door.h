@@ -4,7 +4,7 @@
 // handlers. A door knows no socket either: bytes that came are in connection->in, bytes to send go to
 // connection->out.
 //
-// The frame door is requests.c itself; the gRPC door is grpc*.c on nghttp2.
+// The frame door is frames.c; the gRPC door is grpc*.c on nghttp2.
 
 #include "connection.h"
 
@@ -26,7 +26,10 @@ struct door {
     void (*tick)(struct server *server, struct connection *connection, uint64_t now_us);
     // No more requests will be taken, answers to those taken still go out (gRPC: GOAWAY). NULL: nothing.
     void (*drain)(struct server *server, struct connection *connection);
-    void (*close)(struct connection *connection);  // frees connection->door_state
+    void (*close)(struct connection *connection);  // frees connection->door_state. NULL: nothing to free
 };
+
+// By the first bytes of a connection; NULL: more of them are needed.
+const struct door *door_of(const uint8_t *bytes, size_t size);
 
 extern const struct door frame_door, grpc_door;

@@ -5,7 +5,6 @@
 #include "log.h"
 #include "request.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@ static void refuse(struct server *server, struct connection *connection, uint64_
     char message[MESSAGE_LIMIT];
     vsnprintf(message, sizeof message, format, arguments);
     struct wire_envelope reply = {.request_id = request_id, .kind = WIRE_ERROR};
-    reply.error = (struct wire_error){code, field, message, limit};
+    reply.error = (struct wire_error){.code = code, .field = field, .message = message, .limit = limit};
     server_reply(server, connection, &reply);
 }
 
@@ -122,59 +121,28 @@ static void take_hello(const struct request *r)
     server_reply(r->server, r->connection, &reply);
 }
 
-// Bytes of the largest reply to a request that is answered at once.
-static size_t reply_bound(const struct request *r)
+size_t request_reply_bound(const struct server *server, const struct wire_envelope *message)
 {
-    const struct server *server = r->server;
-    size_t bound = server->error_bound;
-    switch (r->message->kind) {
+    switch (message->kind) {
+    case WIRE_STEP:
+    case WIRE_ACT:
+        return server->action_bound;
     case WIRE_HELLO:
-        bound = server->welcome_bound;
-        break;
+        return server->welcome_bound;
     case WIRE_OPEN:
-        for (size_t i = 0; i < server->model_count; i++) {
-            size_t opened = 512 + 12 * server->models[i].model->action_dim;
-            bound = opened > bound ? opened : bound;
-        }
-        break;
+        return server->opened_bound;
     case WIRE_OBSERVE:
-        bound += r->message->observe.transition_count < OBSERVE_LIMIT ? r->message->observe.transition_count
-                                                                      : OBSERVE_LIMIT;
-        break;
-    case WIRE_GET_BELIEF: {
-        const struct slot *slot = connection_slot(r->connection, r->message->get_belief.handle);
-        if (slot && slot->state == SLOT_HELD && slot->session->served->belief_bound > bound)
-            bound = slot->session->served->belief_bound;
-        break;
-    }
+        return server->error_bound + (message->observe.transition_count < OBSERVE_LIMIT
+                                          ? message->observe.transition_count : OBSERVE_LIMIT);
+    case WIRE_GET_BELIEF:
+        return server->belief_bound;
     default:
-        break;
+        return server->error_bound;
     }
-    return bound;
 }
 
-// Steps and Acts: the reply needs no allocation, and it will fit behind those that are promised already.
-static int take_control(const struct request *r)
+static void dispatch(const struct request *r)
 {
-    struct connection *connection = r->connection;
-    size_t bound = r->server->error_bound;
-    for (size_t i = 0; i < r->server->model_count; i++)
-        if (r->server->models[i].action_bound > bound)
-            bound = r->server->models[i].action_bound;
-    if (frame_buffer_room(&connection->out) < connection->promised + bound)
-        return 0;
-    if (r->message->kind == WIRE_STEP)
-        request_take_step(r);
-    else
-        request_take_act(r);
-    return 1;
-}
-
-static int take_other(const struct request *r)
-{
-    request_settle(r, NULL);
-    if (!frame_buffer_reserve(&r->connection->out, reply_bound(r)))
-        return 0;
     switch (r->message->kind) {
     case WIRE_HELLO:
         take_hello(r);
@@ -201,21 +169,21 @@ static int take_other(const struct request *r)
         request_refuse(r, WIRE_UNSUPPORTED, "body", 0, "this daemon knows no such request");
         break;
     }
-    return 1;
 }
 
-int request_take(struct server *server, struct connection *connection, const uint8_t *body, size_t size,
-                 uint64_t now_us)
+void request_take_message(struct server *server, struct connection *connection, const struct wire_envelope *message,
+                          uint64_t deadline_us, uint64_t now_us)
 {
-    struct wire_envelope message;
-    wire_arena_reset(&server->arena);
-    int error = wire_decode(&message, body, size, &server->arena);
-    if (error) {
-        log_event(LOG_WARNING, "bad_frame", LOG_TEXT("peer", connection->peer), LOG_NUMBER("bytes", size));
-        return request_farewell(server, connection, WIRE_BAD_FRAME, 0, now_us,
-                                error == -ENOMEM ? "a frame with more parts than it may have"
-                                                 : "these bytes are not an Envelope");
+    const struct request r = {server, connection, message, now_us};
+    if (deadline_us != 0 && deadline_us <= now_us) {
+        request_settle(&r, NULL);
+        request_refuse(&r, WIRE_DEADLINE, "", 0, "its time was up before it began");
+    } else if (message->kind == WIRE_STEP) {
+        request_take_step(&r);
+    } else if (message->kind == WIRE_ACT) {
+        request_take_act(&r);
+    } else {
+        request_settle(&r, NULL);
+        dispatch(&r);
     }
-    const struct request request = {server, connection, &message, now_us};
-    return message.kind == WIRE_STEP || message.kind == WIRE_ACT ? take_control(&request) : take_other(&request);
 }

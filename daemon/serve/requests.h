@@ -3,9 +3,15 @@
 
 #include "server.h"
 
-// Takes one frame's body. 0: there is no room for its reply yet; nothing was done.
-int request_take(struct server *server, struct connection *connection, const uint8_t *body, size_t size,
-                 uint64_t now_us);
+// Takes one message, whichever door it came through. It is answered through connection->door->reply with its
+// request_id: at once, with its batch, or when what it waits for (the disk, a session on its way) is there. The
+// message is the caller's again when this returns. deadline_us: by the clock of now_us; 0: none. One whose deadline
+// has passed is refused and nothing is done.
+void request_take_message(struct server *server, struct connection *connection, const struct wire_envelope *message,
+                          uint64_t deadline_us, uint64_t now_us);
+
+// Bytes of the largest reply to it, as a frame.
+size_t request_reply_bound(const struct server *server, const struct wire_envelope *message);
 
 // Last words: an Error without a request, then the connection closes. 0: there is no room yet.
 __attribute__((format(printf, 6, 7)))

@@ -3,6 +3,7 @@
 #include "server.h"
 
 #include "batch.h"
+#include "door.h"
 #include "log.h"
 #include "requests.h"
 
@@ -13,6 +14,7 @@
 
 enum {
     ERROR_BOUND = 512,        // field, message and numbers of the longest Error
+    OPENED_BASE = 512,        // an Opened without its model's vectors
     OVER_LIMIT_PLACES = 64,   // connections that may wait to be told that there is no place
     PARTS_OF_ENCODING = 64 * 1024,
 };
@@ -47,6 +49,7 @@ static int size_buffers(struct server *server, char *why, size_t why_size)
     server->welcome_bound = (size_t)wire_encode(NULL, 0, &welcome, &server->encode_arena);
     server->error_bound = ERROR_BOUND;
     server->output_base = OUTPUT_BASE;
+    server->action_bound = server->opened_bound = server->belief_bound = server->error_bound;
     size_t largest = server->welcome_bound;
     const char *whose = "the list of models";
     for (size_t i = 0; i < server->model_count; i++) {
@@ -55,6 +58,12 @@ static int size_buffers(struct server *server, char *why, size_t why_size)
             largest = served->belief_bound;
             whose = served->model->name;
         }
+        if (server->belief_bound < served->belief_bound)
+            server->belief_bound = served->belief_bound;
+        if (server->action_bound < served->action_bound)
+            server->action_bound = served->action_bound;
+        if (server->opened_bound < OPENED_BASE + 12 * served->model->action_dim)
+            server->opened_bound = OPENED_BASE + 12 * served->model->action_dim;
         if (server->output_base < 16 * served->action_bound)
             server->output_base = 16 * served->action_bound;
     }
@@ -195,25 +204,11 @@ static void list_remove(struct server *server, enum connection_list_kind kind, s
 
 void server_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply)
 {
-    size_t room = connection->out.capacity - connection->out.end;
-    uint8_t *out = connection->out.memory + connection->out.end;
-    wire_arena_reset(&server->encode_arena);
-    long size = wire_encode(out, room, reply, &server->encode_arena);
-    if (size > (long)room) {
-        // Room enough was reserved, but not in one piece.
-        out = frame_buffer_reserve(&connection->out, (size_t)size);
-        size = out ? wire_encode(out, (size_t)size, reply, &server->encode_arena) : -ENOMEM;
-    }
-    if (size < 0) {
-        log_event(LOG_ERROR, "reply_lost", LOG_TEXT("peer", connection->peer), LOG_NUMBER("kind", reply->kind));
-        connection_move(connection, CONNECTION_DROPPED, connection->state_since_us);
-    } else {
-        frame_buffer_append(&connection->out, (size_t)size);
-    }
-    server_list_add(server, LIST_OUTPUT, connection);
+    const struct door *door = connection->door ? connection->door : &frame_door;
+    door->reply(server, connection, reply);
 }
 
-struct connection *server_connect(struct server *server, const char *peer, uint64_t now_us)
+struct connection *server_connect(struct server *server, const struct peer *peer, uint64_t now_us)
 {
     int over_limit = server->connection_count >= server->limits.connections;
     if (over_limit && server->over_limit_count == OVER_LIMIT_PLACES)
@@ -229,7 +224,7 @@ struct connection *server_connect(struct server *server, const char *peer, uint6
     connection->over_limit = over_limit;
     if (over_limit) {
         server->over_limit_count++;
-        log_event(LOG_WARNING, "too_many_connections", LOG_TEXT("peer", peer),
+        log_event(LOG_WARNING, "too_many_connections", LOG_TEXT("peer", peer->text),
                   LOG_NUMBER("limit", server->limits.connections));
         request_farewell(server, connection, WIRE_LIMIT, server->limits.connections, now_us,
                          "no more than %zu connections", server->limits.connections);
@@ -264,41 +259,18 @@ void server_disconnect(struct server *server, struct connection *connection, uin
     connection_free(connection);
 }
 
-// Takes the requests that are whole, until there are none, or no room for a reply, or others should have a turn.
 static void take_requests(struct server *server, struct connection *connection, uint64_t now_us)
 {
+    if (!connection->door) {
+        connection->door = door_of(frame_buffer_data(&connection->in), frame_buffer_size(&connection->in));
+        if (!connection->door)
+            return;
+    }
     if (connection->taken_turn != server->turn) {
         connection->taken_turn = server->turn;
         connection->taken = 0;
     }
-    while (connection->state == CONNECTION_SERVING) {
-        const uint8_t *body;
-        size_t size;
-        int found = frame_next(&connection->in, server->limits.frame_bytes, &body, &size);
-        if (found == 0)
-            break;
-        if (found > 0 && connection->taken == server->limits.in_flight) {
-            server_list_add(server, LIST_BACKLOG, connection);
-            break;
-        }
-        int taken;
-        if (found < 0) {
-            taken = request_farewell(server, connection, WIRE_TOO_LARGE, server->limits.frame_bytes, now_us,
-                                     "a frame of %zu bytes; no more than %zu", size, server->limits.frame_bytes);
-            if (taken)
-                log_event(LOG_WARNING, "too_large", LOG_TEXT("peer", connection->peer), LOG_NUMBER("bytes", size));
-        } else {
-            taken = request_take(server, connection, body, size, now_us);
-        }
-        if (!taken) {
-            connection_move(connection, CONNECTION_BLOCKED, now_us);
-            server_list_add(server, LIST_OUTPUT, connection);
-        } else if (connection->state == CONNECTION_SERVING) {
-            frame_buffer_consume(&connection->in, FRAME_HEADER_SIZE + size);
-            connection->taken++;
-            connection->heard_us = now_us;
-        }
-    }
+    connection->door->take(server, connection, now_us);
     if (frame_buffer_size(&connection->in) == 0)
         frame_buffer_trim(&connection->in);
 }
@@ -342,7 +314,10 @@ void server_turn(struct server *server, uint64_t now_us)
 
 struct connection *server_next_output(struct server *server)
 {
-    return list_pop(server, LIST_OUTPUT);
+    struct connection *connection = list_pop(server, LIST_OUTPUT);
+    if (connection && connection->door && connection->door->flush)
+        connection->door->flush(server, connection);
+    return connection;
 }
 
 void server_sent(struct server *server, struct connection *connection, size_t size, uint64_t now_us)
@@ -402,8 +377,11 @@ static void check_connection(struct server *server, struct connection *connectio
 void server_tick(struct server *server, uint64_t now_us)
 {
     batch_run_all(server);
-    for (struct connection *connection = server->first; connection; connection = connection->next)
+    for (struct connection *connection = server->first; connection; connection = connection->next) {
         check_connection(server, connection, now_us);
+        if (connection->door && connection->door->tick)
+            connection->door->tick(server, connection, now_us);
+    }
     for (struct session *session = server->sessions.first, *next; session; session = next) {
         next = session->next;
         if (session->owner || now_us - session->idle_since_us < server->limits.session_idle_us)
@@ -424,7 +402,10 @@ void server_farewell(struct server *server, uint64_t now_us)
     for (struct connection *connection = server->first; connection; connection = connection->next) {
         if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_DROPPED)
             continue;
-        if (!request_farewell(server, connection, WIRE_DRAINING, 0, now_us, "the daemon is stopping")) {
+        if (connection->door && connection->door->drain) {
+            batch_run_all(server);
+            connection->door->drain(server, connection);
+        } else if (!request_farewell(server, connection, WIRE_DRAINING, 0, now_us, "the daemon is stopping")) {
             connection_move(connection, CONNECTION_CLOSING, now_us);
             server_list_add(server, LIST_OUTPUT, connection);
         }

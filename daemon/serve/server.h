@@ -1,7 +1,7 @@
 #pragma once
 // The protocol of the daemon, without a socket: bytes in, bytes out, time as an argument.
 //
-//     connection = server_connect(server, "unix:17", now)
+//     connection = server_connect(server, &peer, now)
 //     each turn of the loop:
 //         for each connection with bytes:  server_input() ... server_received(server, connection, size, now)
 //         server_turn(server, now)                     the batch: one feature pass, one policy pass
@@ -37,6 +37,7 @@ struct server {
     int draining;
     size_t output_base, output_limit;   // of a connection's buffer
     size_t welcome_bound, error_bound;  // bytes of the largest frame of these kinds
+    size_t action_bound, opened_bound, belief_bound;
     struct wire_arena arena;            // of the message being decoded
     struct wire_arena encode_arena;     // of the reply being encoded
     struct wire_model *infos;           // for Welcome (model_count)
@@ -52,7 +53,7 @@ void server_free(struct server *server);
 int server_warm_up(struct server *server, char *why, size_t why_size);
 
 // A new connection. When all places are taken it is told so and closed. NULL: no memory, or far too many.
-struct connection *server_connect(struct server *server, const char *peer, uint64_t now_us);
+struct connection *server_connect(struct server *server, const struct peer *peer, uint64_t now_us);
 // The peer is gone. What it had asked before is still done; its sessions wait for the next Open.
 void server_disconnect(struct server *server, struct connection *connection, uint64_t now_us);
 
@@ -87,5 +88,5 @@ void server_farewell(struct server *server, uint64_t now_us);
 
 // For the files of this folder.
 void server_list_add(struct server *server, enum connection_list_kind kind, struct connection *connection);
-// Encodes one reply; its room was reserved.
+// One reply, through the connection's door.
 void server_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply);

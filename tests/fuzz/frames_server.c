@@ -94,7 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     const struct model *model = small_model();
     struct server *server;
     check(server_new(&server, &limits, &model, 1, clock_us, why, sizeof why) == 0);
-    struct connection *good = server_connect(server, "good", 1), *bad = server_connect(server, "bad", 1);
+    const struct peer anybody = {.text = "anybody", .identity = {.role = WIRE_ROLE_ROBOT}};
+    struct connection *good = server_connect(server, &anybody, 1), *bad = server_connect(server, &anybody, 1);
     give_message(server, good, &(struct wire_envelope){.kind = WIRE_OPEN, .open = {"good", "", 0}});
     struct session *session = session_find(&server->sessions, "good");
     check(session != NULL);

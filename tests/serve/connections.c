@@ -79,7 +79,7 @@ START_TEST(bytes_cut_anywhere_give_the_same_replies)
             cut = trial == 0 ? total : trial == 1 ? 1 : 1 + random_below(&stream, 300);
             cut = cut < total - at ? cut : total - at;
             peer_bytes(&peer, bytes + at, cut);
-            peer_turn(server, (struct peer *[]){&peer}, 1);
+            peer_turn(server, (struct caller *[]){&peer}, 1);
         }
         if (trial == 0) {
             replies_size = peer.held;
@@ -99,7 +99,7 @@ START_TEST(a_body_that_is_not_known_is_told_so)
     static const uint8_t unknown[] = {0, 0, 0, 6, 0x08, 77, 0xa2, 0x06, 1, 0}, empty[] = {0, 0, 0, 0};
     peer_bytes(&peer, unknown, sizeof unknown);
     peer_bytes(&peer, empty, sizeof empty);
-    peer_turn(server, (struct peer *[]){&peer}, 1);
+    peer_turn(server, (struct caller *[]){&peer}, 1);
     struct wire_envelope reply = peer_answer(&peer, WIRE_ERROR);
     ck_assert_int_eq(reply.error.code, WIRE_UNSUPPORTED);
     ck_assert_uint_eq(reply.request_id, 77);
@@ -111,9 +111,9 @@ START_TEST(a_body_that_is_not_known_is_told_so)
 END_TEST
 
 // The fixture's client lives beside whatever `disturb` does between its steps, and never notices.
-static void check_unharmed(void (*disturb)(struct peer *bad, uint64_t step))
+static void check_unharmed(void (*disturb)(struct caller *bad, uint64_t step))
 {
-    struct peer bad = {0};
+    struct caller bad = {0};
     ask_act(1);
     for (uint64_t seq = 2; seq <= STEPS; seq++) {
         if (!bad.server)
@@ -127,7 +127,7 @@ static void check_unharmed(void (*disturb)(struct peer *bad, uint64_t step))
 }
 
 // The bad peer's last words are `code`, then its connection is closing and deaf.
-static void check_farewell(struct peer *bad, enum wire_error_code code)
+static void check_farewell(struct caller *bad, enum wire_error_code code)
 {
     struct wire_envelope reply = {.kind = WIRE_NONE};
     peer_turn(server, &bad, 1);
@@ -143,7 +143,7 @@ static void check_farewell(struct peer *bad, enum wire_error_code code)
     peer_free(bad);
 }
 
-static void send_garbage(struct peer *bad, uint64_t step)
+static void send_garbage(struct caller *bad, uint64_t step)
 {
     static const uint8_t http[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     static const uint8_t frame[] = {0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff};
@@ -160,7 +160,7 @@ START_TEST(garbage_costs_its_sender_the_connection_and_nobody_else_anything)
 }
 END_TEST
 
-static void send_too_much(struct peer *bad, uint64_t step)
+static void send_too_much(struct caller *bad, uint64_t step)
 {
     uint8_t header[FRAME_HEADER_SIZE];
     frame_write_header(header, (uint32_t)(peer_limits.frame_bytes + step));
@@ -174,7 +174,7 @@ START_TEST(a_frame_beyond_the_limit_is_refused_by_its_length)
 }
 END_TEST
 
-static void die_in_the_middle(struct peer *bad, uint64_t step)
+static void die_in_the_middle(struct caller *bad, uint64_t step)
 {
     uint8_t bytes[1024];
     struct wire_envelope request = robot_act(&robot, peer_open(bad, "dying", "").handle, step);
@@ -193,7 +193,7 @@ START_TEST(a_client_that_dies_in_a_message_leaves_no_trace)
 END_TEST
 
 // Asks without ever reading: the daemon holds a bounded number of replies and then stops listening to it.
-static void never_read(struct peer *bad, uint64_t step)
+static void never_read(struct caller *bad, uint64_t step)
 {
     (void)step;
     for (int i = 0; i < 2000; i++) {
@@ -214,7 +214,7 @@ START_TEST(a_client_that_never_reads_harms_itself_alone)
     limits.frame_bytes = 8192;
     restart(&limits);
     check_unharmed(never_read);
-    struct peer bad = peer_connect(server);
+    struct caller bad = peer_connect(server);
     never_read(&bad, 0);
     peer_now_us += limits.slow_reader_us - 1;
     server_tick(server, peer_now_us);
@@ -245,7 +245,7 @@ START_TEST(a_slow_reader_gets_every_reply_in_the_end)
         server_turn(server, peer_now_us);
     }
     ck_assert_int_eq(peer.connection->state, CONNECTION_BLOCKED);
-    peer_turn(server, (struct peer *[]){&peer}, 1);
+    peer_turn(server, (struct caller *[]){&peer}, 1);
     while (peer_reply(&peer, &reply)) {
         ck_assert_int_eq(reply.kind, WIRE_ACTION);
         ck_assert_uint_eq(reply.action.seq, ++answered);
@@ -260,7 +260,7 @@ START_TEST(one_connection_too_many_is_told_so)
     struct limits limits = peer_limits;
     limits.connections = 2;
     restart(&limits);
-    struct peer second = peer_connect(server), third = peer_connect(server);
+    struct caller second = peer_connect(server), third = peer_connect(server);
     check_farewell(&third, WIRE_LIMIT);
     peer_free(&second);
     third = peer_connect(server);
@@ -271,7 +271,7 @@ START_TEST(one_connection_too_many_is_told_so)
     // Nor can a crowd of refused ones fill the memory.
     struct connection *last = NULL;
     int held = 0;
-    while ((last = server_connect(server, "crowd", peer_now_us)))
+    while ((last = server_connect(server, &peer_robot, peer_now_us)))
         held++;
     ck_assert_int_lt(held, 100);
 }
@@ -279,7 +279,7 @@ END_TEST
 
 START_TEST(idle_connections_and_sessions_end)
 {
-    struct peer idle = peer_connect(server);
+    struct caller idle = peer_connect(server);
     peer_open(&idle, "left", "");
     for (int i = 0; i < 10; i++) {
         peer_now_us += peer_limits.connection_idle_us / 10;
@@ -309,7 +309,7 @@ START_TEST(while_draining_steps_are_answered_and_opens_are_not)
     // What was read before the end is answered before it.
     peer_send(&peer, robot_step(&robot, handle, 3));
     server_farewell(server, peer_now_us);
-    peer_turn(server, (struct peer *[]){&peer}, 1);
+    peer_turn(server, (struct caller *[]){&peer}, 1);
     peer_answer(&peer, WIRE_ACTION);
     check_farewell(&peer, WIRE_DRAINING);
 }
@@ -319,7 +319,7 @@ START_TEST(a_half_closed_client_gets_its_answers)
 {
     peer_send(&peer, robot_act(&robot, handle, 1));
     server_ended(server, peer.connection, peer_now_us);
-    peer_turn(server, (struct peer *[]){&peer}, 1);
+    peer_turn(server, (struct caller *[]){&peer}, 1);
     peer_answer(&peer, WIRE_ACTION);
     ck_assert_int_eq(peer.connection->state, CONNECTION_CLOSING);
 }

@@ -7,7 +7,7 @@
 
 struct model *model, *other_model;
 struct server *server;
-struct peer peer;
+struct caller peer;
 struct robot robot;
 uint32_t handle;
 struct agent_belief expected;

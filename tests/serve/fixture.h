@@ -8,7 +8,7 @@ enum { STEPS = 20 };                   // of a life that is long enough
 
 extern struct model *model, *other_model;  // "small" and "other"
 extern struct server *server;
-extern struct peer peer;
+extern struct caller peer;
 extern struct robot robot;             // the client's
 extern uint32_t handle;                // of its session
 extern struct agent_belief expected;   // the prior, until expect_observed

@@ -148,7 +148,8 @@ START_TEST(a_bad_observe_changes_nothing)
     ck_assert_uint_eq(reply.observed.count, peer_limits.gaps + 1);
     peer_refused(&peer, observing(&robot, 7, seqs, 1), WIRE_LIMIT, "writer");
     static struct wire_transition many[OBSERVE_LIMIT + 1];
-    observe.observe = (struct wire_observe){handle, 1, 0, many, OBSERVE_LIMIT + 1};
+    observe.observe = (struct wire_observe){
+        .handle = handle, .writer = 1, .transitions = many, .transition_count = OBSERVE_LIMIT + 1};
     peer_refused(&peer, observe, WIRE_LIMIT, "transitions");
     reply = peer_ask(&peer, get_belief(handle));
     ck_assert_uint_eq(reply.belief.count, peer_limits.gaps + 1);

@@ -16,6 +16,8 @@ const struct limits peer_limits = {
     .connections = 100, .sessions = 100, .frame_bytes = 1 << 18, .in_flight = 16, .gaps = 8, .writers = 4,
     .connection_idle_us = 60000000, .session_idle_us = 300000000, .slow_reader_us = 10000000};
 
+const struct peer peer_robot = {.text = "test", .identity = {.role = WIRE_ROLE_ROBOT}};
+
 struct server *peer_server(const struct model *const *models, size_t count, const struct limits *limits)
 {
     struct server *server = NULL;
@@ -25,25 +27,25 @@ struct server *peer_server(const struct model *const *models, size_t count, cons
     return server;
 }
 
-struct peer peer_connect(struct server *server)
+struct caller peer_connect(struct server *server)
 {
-    struct peer peer = {.server = server, .bytes = malloc(PEER_BUFFER)};
+    struct caller peer = {.server = server, .bytes = malloc(PEER_BUFFER)};
     wire_arena_init(&peer.arena, malloc(PEER_BUFFER * 4), PEER_BUFFER * 4);
-    peer.connection = server_connect(server, "test", peer_now_us);
+    peer.connection = server_connect(server, &peer_robot, peer_now_us);
     ck_assert_ptr_nonnull(peer.connection);
     return peer;
 }
 
-void peer_free(struct peer *peer)
+void peer_free(struct caller *peer)
 {
     if (peer->connection)
         server_disconnect(peer->server, peer->connection, peer_now_us);
     free(peer->bytes);
     free(peer->arena.memory);
-    *peer = (struct peer){0};
+    *peer = (struct caller){0};
 }
 
-void peer_bytes(struct peer *peer, const void *bytes, size_t size)
+void peer_bytes(struct caller *peer, const void *bytes, size_t size)
 {
     for (size_t at = 0; at < size;) {
         size_t room;
@@ -56,7 +58,7 @@ void peer_bytes(struct peer *peer, const void *bytes, size_t size)
     }
 }
 
-void peer_send(struct peer *peer, struct wire_envelope request)
+void peer_send(struct caller *peer, struct wire_envelope request)
 {
     uint8_t *bytes = malloc(PEER_BUFFER);
     request.request_id = ++peer->next_id;
@@ -68,7 +70,7 @@ void peer_send(struct peer *peer, struct wire_envelope request)
     free(bytes);
 }
 
-void peer_turn(struct server *server, struct peer *const *peers, size_t count)
+void peer_turn(struct server *server, struct caller *const *peers, size_t count)
 {
     do {
         server_turn(server, peer_now_us);
@@ -85,7 +87,7 @@ void peer_turn(struct server *server, struct peer *const *peers, size_t count)
     } while (server_has_backlog(server));
 }
 
-int peer_reply(struct peer *peer, struct wire_envelope *reply)
+int peer_reply(struct caller *peer, struct wire_envelope *reply)
 {
     const struct frame_buffer view = {.memory = peer->bytes, .end = peer->held, .capacity = PEER_BUFFER};
     const uint8_t *body;
@@ -101,7 +103,7 @@ int peer_reply(struct peer *peer, struct wire_envelope *reply)
     return 1;
 }
 
-struct wire_envelope peer_answer(struct peer *peer, enum wire_kind kind)
+struct wire_envelope peer_answer(struct caller *peer, enum wire_kind kind)
 {
     struct wire_envelope reply;
     ck_assert(peer_reply(peer, &reply));
@@ -109,7 +111,7 @@ struct wire_envelope peer_answer(struct peer *peer, enum wire_kind kind)
     return reply;
 }
 
-struct wire_envelope peer_ask(struct peer *peer, struct wire_envelope request)
+struct wire_envelope peer_ask(struct caller *peer, struct wire_envelope request)
 {
     struct wire_envelope reply;
     peer_send(peer, request);
@@ -119,7 +121,7 @@ struct wire_envelope peer_ask(struct peer *peer, struct wire_envelope request)
     return reply;
 }
 
-struct wire_error peer_refused(struct peer *peer, struct wire_envelope request, enum wire_error_code code,
+struct wire_error peer_refused(struct caller *peer, struct wire_envelope request, enum wire_error_code code,
                                const char *field)
 {
     struct wire_envelope reply = peer_ask(peer, request);
@@ -131,7 +133,7 @@ struct wire_error peer_refused(struct peer *peer, struct wire_envelope request, 
     return reply.error;
 }
 
-struct wire_opened peer_open(struct peer *peer, const char *session, const char *model)
+struct wire_opened peer_open(struct caller *peer, const char *session, const char *model)
 {
     struct wire_envelope reply =
         peer_ask(peer, (struct wire_envelope){.kind = WIRE_OPEN, .open = {session, model, 0}});

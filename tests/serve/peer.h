@@ -7,7 +7,7 @@
 
 enum { PEER_BUFFER = 1 << 20 };
 
-struct peer {
+struct caller {
     struct server *server;
     struct connection *connection;
     uint64_t next_id;
@@ -20,24 +20,25 @@ extern uint64_t peer_now_us;         // the time that all see
 uint64_t peer_clock_us(void);
 
 extern const struct limits peer_limits;  // generous
+extern const struct peer peer_robot;     // connects as anybody does without identities
 
 struct server *peer_server(const struct model *const *models, size_t count, const struct limits *limits);
-struct peer peer_connect(struct server *server);
-void peer_free(struct peer *peer);   // and disconnects, if still connected
+struct caller peer_connect(struct server *server);
+void peer_free(struct caller *peer);   // and disconnects, if still connected
 
-void peer_bytes(struct peer *peer, const void *bytes, size_t size);     // arrives; no turn yet
-void peer_send(struct peer *peer, struct wire_envelope request);        // the same for a message, with the next id
+void peer_bytes(struct caller *peer, const void *bytes, size_t size);     // arrives; no turn yet
+void peer_send(struct caller *peer, struct wire_envelope request);        // the same for a message, with the next id
 // Ends turns until nothing is left over, and takes what each connection has to say (peers not in `peers` are not
 // read from).
-void peer_turn(struct server *server, struct peer *const *peers, size_t count);
-int peer_reply(struct peer *peer, struct wire_envelope *reply);         // 1: the next one; 0: none
-struct wire_envelope peer_answer(struct peer *peer, enum wire_kind kind);  // the next one; it must be of that kind
-struct wire_envelope peer_ask(struct peer *peer, struct wire_envelope request);  // send, turn, the reply
-struct wire_error peer_refused(struct peer *peer, struct wire_envelope request, enum wire_error_code code,
+void peer_turn(struct server *server, struct caller *const *peers, size_t count);
+int peer_reply(struct caller *peer, struct wire_envelope *reply);         // 1: the next one; 0: none
+struct wire_envelope peer_answer(struct caller *peer, enum wire_kind kind);  // the next one; it must be of that kind
+struct wire_envelope peer_ask(struct caller *peer, struct wire_envelope request);  // send, turn, the reply
+struct wire_error peer_refused(struct caller *peer, struct wire_envelope request, enum wire_error_code code,
                                const char *field);
 
 // Sessions of a sample model, and a robot with a reproducible life: what it sees depends on seed and seq alone.
-struct wire_opened peer_open(struct peer *peer, const char *session, const char *model);
+struct wire_opened peer_open(struct caller *peer, const char *session, const char *model);
 struct robot {
     const struct model *model;
     uint64_t seed;

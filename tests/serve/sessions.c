@@ -53,13 +53,13 @@ END_TEST
 
 START_TEST(a_newer_open_fences_the_older_client)
 {
-    struct peer new = peer_connect(server);
+    struct caller new = peer_connect(server);
     uint32_t other = peer_open(&peer, "bystander", "").handle;
     live(5);
     // A Step of the old client in the very turn of the Open is still done, and before it.
     peer_send(&peer, robot_step(&robot, handle, 6));
     peer_send(&new, opening("robot", "", 0));
-    peer_turn(server, (struct peer *[]){&peer, &new}, 2);
+    peer_turn(server, (struct caller *[]){&peer, &new}, 2);
     peer_answer(&peer, WIRE_ACTION);
     struct wire_opened opened = peer_answer(&new, WIRE_OPENED).opened;
     ck_assert_uint_eq(opened.seq, 6);
@@ -70,7 +70,7 @@ START_TEST(a_newer_open_fences_the_older_client)
     peer_refused(&peer, reset(handle, WIRE_TASK, 1), WIRE_FENCED, "handle");
     peer_refused(&peer, closing(handle, 1), WIRE_FENCED, "handle");
     ck_assert_int_eq(peer_ask(&peer, robot_act(&robot, other, 1)).kind, WIRE_ACTION);
-    struct peer old = peer;
+    struct caller old = peer;
     peer = new;
     handle = opened.handle;
     ask_step(7, WIRE_STATUS_ABSORBED);

@@ -64,7 +64,7 @@ START_TEST(more_sessions_than_a_batch_holds_are_all_answered)
     }
     for (int i = 0; i < SESSIONS; i++)
         peer_send(&peer, robot_act(&robot, handles[i], 1));
-    peer_turn(server, (struct peer *[]){&peer}, 1);
+    peer_turn(server, (struct caller *[]){&peer}, 1);
     struct wire_envelope reply;
     int answered = 0;
     while (peer_reply(&peer, &reply)) {
@@ -78,7 +78,7 @@ END_TEST
 START_TEST(clients_in_one_batch_get_the_bits_that_each_gets_alone)
 {
     enum { PEERS = 9 };
-    struct peer peers[PEERS], *all[PEERS];
+    struct caller peers[PEERS], *all[PEERS];
     struct robot robots[PEERS];
     uint32_t handles[PEERS];
     float actions[PEERS][STEPS][16];
@@ -124,7 +124,7 @@ START_TEST(pipelined_steps_of_a_session_keep_their_order)
     peer_send(&peer, robot_act(&robot, handle, 1));
     for (uint64_t seq = 2; seq <= STEPS; seq++)
         peer_send(&peer, robot_step(&robot, handle, seq));
-    peer_turn(server, (struct peer *[]){&peer}, 1);
+    peer_turn(server, (struct caller *[]){&peer}, 1);
     for (uint64_t seq = 1; seq <= STEPS; seq++) {
         struct wire_action told = peer_answer(&peer, WIRE_ACTION).action;
         ck_assert_uint_eq(told.seq, seq);
@@ -289,7 +289,7 @@ START_TEST(a_step_allocates_nothing)
         server_received(server, peer.connection, (size_t)size, peer_now_us);
         server_turn(server, peer_now_us);
         size_t after = allocations;
-        peer_turn(server, (struct peer *[]){&peer}, 1);
+        peer_turn(server, (struct caller *[]){&peer}, 1);
         ck_assert_uint_eq(after, before);
         ck_assert(peer_reply(&peer, &request));
         ck_assert_int_eq(request.action.status, WIRE_STATUS_ABSORBED);
