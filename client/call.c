@@ -413,7 +413,8 @@ static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
 {
     const struct bel_session *session = call->session(call, i);
     request->kind = WIRE_OPEN;
-    request->open = (struct wire_open){session->id, session->model.model.name, session->hold_prior};
+    request->open = (struct wire_open){
+        .session = session->id, .model = session->model.model.name, .hold_prior = session->hold_prior};
 }
 
 static void take_opened(struct call *call, size_t i, const struct wire_envelope *reply)

@@ -413,7 +413,8 @@ static inline void wire_arena_init(struct wire_arena *arena, void *memory, size_
 static inline void wire_arena_reset(struct wire_arena *arena) { arena->used = 0; }
 
 // Arena bytes that are enough to decode or encode a message of `size` bytes with vectors of numbers and at most
-// `parts` parts (transitions, models, heads).
+// `parts` parts (transitions, models, heads, writers, sums, sessions, aliases, uses; 100 statuses or numbers of a
+// seen set count as one).
 size_t wire_arena_bound(size_t size, size_t parts);
 
 // Decodes the body of one frame (without its length). Everything pointed to lives in the arena.
@@ -421,8 +422,8 @@ size_t wire_arena_bound(size_t size, size_t parts);
 int wire_decode(struct wire_envelope *envelope, const uint8_t *bytes, size_t size, struct wire_arena *arena);
 
 // Writes one whole frame, its length first. Returns the frame's size in bytes; if that is more than `room`, then
-// nothing was written (so room 0 measures). -ENOMEM: the arena is too small (only messages with parts use it:
-// Observe, Observed, Welcome, Belief); -EMSGSIZE: more than a length can tell; -EINVAL: no such kind.
+// nothing was written (so room 0 measures). -ENOMEM: the arena is too small (only messages with lists of parts use it:
+// Observe, Observed, Welcome, Belief, SessionState, Restore, SessionList, ModelList); -EMSGSIZE: more than a length can tell; -EINVAL: no such kind.
 long wire_encode(uint8_t *out, size_t room, const struct wire_envelope *envelope, struct wire_arena *arena);
 
 // One message without its Envelope, as gRPC carries it and the experience log keeps it. kind: what it is.

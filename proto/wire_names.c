@@ -4,7 +4,7 @@
 const char *wire_status_name(enum wire_status status)
 {
     static const char *const names[] = {
-        "none", "absorbed", "duplicate", "not_finite", "out_of_range", "other_task"};
+        "none", "absorbed", "duplicate", "not_finite", "out_of_range", "other_task", "undurable"};
     return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 
@@ -12,6 +12,7 @@ const char *wire_error_name(enum wire_error_code code)
 {
     static const char *const names[] = {
         "UNKNOWN", "BAD_FRAME", "TOO_LARGE", "UNSUPPORTED", "INVALID", "UNKNOWN_SESSION", "UNKNOWN_MODEL",
-        "FENCED", "OUT_OF_STEP", "LIMIT", "DRAINING", "INTERNAL", "IDLE"};
+        "FENCED", "OUT_OF_STEP", "LIMIT", "DRAINING", "INTERNAL", "IDLE", "PERMISSION",
+        "UNAUTHENTICATED", "MOVED", "UNDURABLE", "DEADLINE", "BUSY", "WRONG_MODEL", "RATE"};
     return (size_t)code < sizeof names / sizeof *names ? names[code] : "UNKNOWN";
 }
