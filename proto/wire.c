@@ -10,12 +10,14 @@
 static const struct wire_codec *codec_of(enum wire_kind kind)
 {
     const struct wire_codec *codec = NULL;
-    if (kind >= WIRE_REQUESTS_FIRST && kind <= WIRE_REQUESTS_LAST)
-        codec = &wire_request_codecs[kind - WIRE_REQUESTS_FIRST];
-    else if (kind >= WIRE_CONTROL_FIRST && kind <= WIRE_CONTROL_LAST)
-        codec = &wire_control_codecs[kind - WIRE_CONTROL_FIRST];
-    else if (kind >= WIRE_REPLIES_FIRST && kind <= WIRE_REPLIES_LAST)
-        codec = &wire_reply_codecs[kind - WIRE_REPLIES_FIRST];
+    if (kind >= WIRE_HELLO && kind <= WIRE_RESTORE)
+        codec = &wire_request_codecs[kind - WIRE_HELLO];
+    else if (kind >= WIRE_LIST_SESSIONS && kind <= WIRE_GET_METRICS)
+        codec = &wire_control_codecs[kind - WIRE_LIST_SESSIONS];
+    else if (kind >= WIRE_ERROR && kind <= WIRE_SESSION_STATE)
+        codec = &wire_reply_codecs[kind - WIRE_ERROR];
+    else if (kind >= WIRE_SESSION_LIST && kind <= WIRE_METRICS)
+        codec = &wire_list_codecs[kind - WIRE_SESSION_LIST];
     return codec && codec->descriptor ? codec : NULL;
 }
 
@@ -64,8 +66,8 @@ int wire_decode(struct wire_envelope *envelope, const uint8_t *bytes, size_t siz
         return error;
     const Belief__V1__Envelope *message = (const Belief__V1__Envelope *)parsed;
     envelope->request_id = message->request_id;
-    // The kind is the field number of the body, and every body of the union begins with its base.
-    return read_body(envelope, (enum wire_kind)message->body_case, &message->hello->base, arena);
+    // The kind is the field number of the body, and the union holds a pointer to whatever it is.
+    return read_body(envelope, (enum wire_kind)message->body_case, (const ProtobufCMessage *)message->hello, arena);
 }
 
 int wire_decode_body(struct wire_envelope *envelope, enum wire_kind kind, const uint8_t *bytes, size_t size,

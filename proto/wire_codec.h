@@ -1,6 +1,7 @@
 #pragma once
 // How one kind of message goes between its generated struct and its plain one. For the files of this folder:
-// wire_requests.c, wire_control.c and wire_replies.c hold the codecs of their kinds, wire.c finds and uses them.
+// wire_requests.c, wire_replies.c and wire_control.c hold the codecs of their kinds, wire_parts.c what several
+// messages have; wire.c finds and uses them.
 
 #include "wire_arena.h"
 
@@ -16,14 +17,11 @@ struct wire_codec {
     int (*fill)(void *message, const struct wire_envelope *in, struct wire_arena *arena);
 };
 
-enum {
-    WIRE_REQUESTS_FIRST = WIRE_HELLO, WIRE_REQUESTS_LAST = WIRE_RESTORE,
-    WIRE_CONTROL_FIRST = WIRE_LIST_SESSIONS, WIRE_CONTROL_LAST = WIRE_GET_METRICS,
-    WIRE_REPLIES_FIRST = WIRE_ERROR, WIRE_REPLIES_LAST = WIRE_METRICS,
-};
-extern const struct wire_codec wire_request_codecs[WIRE_REQUESTS_LAST - WIRE_REQUESTS_FIRST + 1];
-extern const struct wire_codec wire_control_codecs[WIRE_CONTROL_LAST - WIRE_CONTROL_FIRST + 1];
-extern const struct wire_codec wire_reply_codecs[WIRE_REPLIES_LAST - WIRE_REPLIES_FIRST + 1];
+// By kind, from the first of each list.
+extern const struct wire_codec wire_request_codecs[WIRE_RESTORE - WIRE_HELLO + 1];
+extern const struct wire_codec wire_control_codecs[WIRE_GET_METRICS - WIRE_LIST_SESSIONS + 1];
+extern const struct wire_codec wire_reply_codecs[WIRE_SESSION_STATE - WIRE_ERROR + 1];
+extern const struct wire_codec wire_list_codecs[WIRE_METRICS - WIRE_SESSION_LIST + 1];
 
 // Messages with a part that is always single keep it beside them.
 struct wire_opened_parts {
@@ -73,7 +71,12 @@ union wire_generated {
     Belief__V1__Metrics metrics;
 };
 
-// A session's state is a request's part and a reply.
+// Parts; a list that is NULL, or not 0: -ENOMEM.
+struct wire_model wire_read_model(const Belief__V1__ModelInfo *m);
+void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model);
+struct wire_model *wire_read_models(Belief__V1__ModelInfo *const *models, size_t count, struct wire_arena *arena);
+int wire_fill_models(Belief__V1__ModelInfo ***models, const struct wire_model *in, size_t count,
+                     struct wire_arena *arena);
 int wire_read_state(struct wire_session_state *out, const Belief__V1__SessionState *m, struct wire_arena *arena);
 int wire_fill_state(Belief__V1__SessionState *m, const struct wire_session_state *in, struct wire_arena *arena);
 

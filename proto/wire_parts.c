@@ -1,7 +1,55 @@
-// A session's whole state, between generated and plain structs (wire_codec.h).
+// Parts that several messages have, between generated and plain structs (wire_codec.h): models, and a session's whole
+// state.
 #include "wire_codec.h"
 
 #include <errno.h>
+
+struct wire_model wire_read_model(const Belief__V1__ModelInfo *m)
+{
+    return (struct wire_model){
+        .name = m->name, .world = m->world, .digest = m->digest,
+        .observation_dim = m->observation_dim, .action_dim = m->action_dim, .task_dim = m->task_dim,
+        .action_low = GET_FLOATS(m, action_low), .action_high = GET_FLOATS(m, action_high),
+        .action_log_sd = GET_FLOATS(m, action_log_sd),
+        .transition_features = m->transition_features, .reward_features = m->reward_features,
+        .provenance = m->provenance};
+}
+
+void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model)
+{
+    belief__v1__model_info__init(m);
+    m->name = wire_text(model->name);
+    m->world = wire_text(model->world);
+    m->digest = wire_text(model->digest);
+    m->observation_dim = model->observation_dim;
+    m->action_dim = model->action_dim;
+    m->task_dim = model->task_dim;
+    SET_LIST(m, action_low, model->action_low);
+    SET_LIST(m, action_high, model->action_high);
+    SET_LIST(m, action_log_sd, model->action_log_sd);
+    m->transition_features = model->transition_features;
+    m->reward_features = model->reward_features;
+    m->provenance = wire_text(model->provenance);
+}
+
+struct wire_model *wire_read_models(Belief__V1__ModelInfo *const *models, size_t count, struct wire_arena *arena)
+{
+    struct wire_model *list = wire_take_array(arena, count, sizeof *list);
+    for (size_t i = 0; list && i < count; i++)
+        list[i] = wire_read_model(models[i]);
+    return list;
+}
+
+int wire_fill_models(Belief__V1__ModelInfo ***models, const struct wire_model *in, size_t count,
+                       struct wire_arena *arena)
+{
+    Belief__V1__ModelInfo *list = wire_take_parts(arena, count, sizeof *list, models);
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        wire_fill_model(&list[i], &in[i]);
+    return 0;
+}
 
 int wire_read_state(struct wire_session_state *out, const Belief__V1__SessionState *m, struct wire_arena *arena)
 {

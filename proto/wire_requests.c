@@ -254,19 +254,18 @@ static int fill_restore(void *message, const struct wire_envelope *in, struct wi
     return wire_fill_state(&parts->state, in->restore.state, arena);
 }
 
-#define CODEC(kind, name) \
-    [kind - WIRE_REQUESTS_FIRST] = {&belief__v1__##name##__descriptor, read_##name, fill_##name}
+#define CODEC(name) {&belief__v1__##name##__descriptor, read_##name, fill_##name}
 
 const struct wire_codec wire_request_codecs[] = {
-    CODEC(WIRE_HELLO, hello),
-    CODEC(WIRE_OPEN, open),
-    CODEC(WIRE_STEP, step),
-    CODEC(WIRE_OBSERVE, observe),
-    CODEC(WIRE_ACT, act),
-    CODEC(WIRE_RESET, reset),
-    CODEC(WIRE_GET_BELIEF, get_belief),
-    CODEC(WIRE_CLOSE, close),
-    CODEC(WIRE_PING, ping),
-    CODEC(WIRE_SAVE, save),
-    CODEC(WIRE_RESTORE, restore),
+    [WIRE_HELLO - WIRE_HELLO] = CODEC(hello),
+    [WIRE_OPEN - WIRE_HELLO] = CODEC(open),
+    [WIRE_STEP - WIRE_HELLO] = CODEC(step),
+    [WIRE_OBSERVE - WIRE_HELLO] = CODEC(observe),
+    [WIRE_ACT - WIRE_HELLO] = CODEC(act),
+    [WIRE_RESET - WIRE_HELLO] = CODEC(reset),
+    [WIRE_GET_BELIEF - WIRE_HELLO] = CODEC(get_belief),
+    [WIRE_CLOSE - WIRE_HELLO] = CODEC(close),
+    [WIRE_PING - WIRE_HELLO] = CODEC(ping),
+    [WIRE_SAVE - WIRE_HELLO] = CODEC(save),
+    [WIRE_RESTORE - WIRE_HELLO] = CODEC(restore),
 };
