@@ -103,25 +103,10 @@ static int provide_descriptors(const struct config *config, char *why, size_t wh
     return -EMFILE;
 }
 
-static int load_models(struct model **models, const struct config *config, char *why, size_t why_size)
-{
-    for (size_t i = 0; i < config->model_count; i++) {
-        char reason[WHY_SIZE / 2];
-        int error = model_load(&models[i], config->models[i], reason, sizeof reason);
-        if (error) {
-            snprintf(why, why_size, "%s: %s", config->models[i], reason);
-            return error;
-        }
-        log_event(LOG_INFO, "model", LOG_TEXT("name", models[i]->name), LOG_TEXT("world", models[i]->world),
-                  LOG_TEXT("file", config->models[i]), LOG_TEXT("digest", models[i]->digest));
-    }
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     struct options options = {.ready_fd = -1};
-    struct model *models[MODELS_LIMIT] = {0};
+    struct house *house = NULL;
     struct server *server = NULL;
     char why[WHY_SIZE] = "";
     config_init(&options.config);
@@ -131,10 +116,12 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     log_set_level((enum log_level)options.config.log_level);
     if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
-        (error = load_models(models, &options.config, why, sizeof why)) ||
-        (error = server_new(&server, &options.config.limits, (const struct model *const *)models,
-                            options.config.model_count, loop_clock_us, why, sizeof why)) ||
-        (error = server_warm_up(server, why, sizeof why)))
+        (error = house_new(&house, &(struct house_options){
+                               .limits = options.config.limits, .servers = 1,
+                               .model_paths = (const char *const *)options.config.models,
+                               .model_count = options.config.model_count, .clock_us = loop_clock_us},
+                           why, sizeof why)) ||
+        (error = server_new(&server, house, 0, why, sizeof why)))
         goto done;
     if (options.check_only)
         puts("beliefd: configuration and models are good");
@@ -144,8 +131,7 @@ done:
     if (error < 0)
         fprintf(stderr, "beliefd: %s\n", why);
     server_free(server);
-    for (size_t i = 0; i < MODELS_LIMIT; i++)
-        model_free(models[i]);
+    house_free(house);
     config_release(&options.config);
     return error < 0;
 }

@@ -159,8 +159,8 @@ void batch_run(struct server *server, struct served *served)
 
 void batch_run_all(struct server *server)
 {
-    for (size_t i = 0; i < server->model_count; i++)
-        batch_run(server, &server->models[i]);
+    for (struct served *served = server->serving.first; served; served = served->next)
+        batch_run(server, served);
 }
 
 void batch_repeat(struct server *server, struct session *session, struct connection *connection,

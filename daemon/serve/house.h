@@ -8,15 +8,16 @@
 //   directory   which server a live session is on, by name; behind one mutex.
 //   mail        messages between servers, each with a wake call that makes the loop take its mail.
 
+#include "catalogue.h"
 #include "identity.h"
 #include "limits.h"
+#include "mail.h"
 #include "metrics.h"
 
 #include "daemon/agent/model.h"
 #include "daemon/store/store.h"
 
 struct server;
-struct catalogue;
 
 struct house_options {
     struct limits limits;
@@ -34,7 +35,18 @@ struct house_options {
     void *context;
 };
 
-struct house;
+enum { SERVERS_LIMIT = 64 };
+
+// Fields are for the files of this folder. Beyond start-up only those that say so change.
+struct house {
+    struct house_options options;
+    struct store *store;                  // NULL: durability is off
+    struct mailbox mailboxes[SERVERS_LIMIT];
+    pthread_mutex_t lock;                 // of what follows
+    struct server *servers[SERVERS_LIMIT];  // changed by house_enter and house_leave; NULL: none
+    struct catalogue *catalogue;          // changes: house_catalogue
+    struct identities *identities;        // NULL: none are configured
+};
 
 int house_new(struct house **house, const struct house_options *options, char *why, size_t why_size);
 void house_free(struct house *house);     // after all servers are freed
@@ -50,3 +62,5 @@ int house_ready(struct house *house, char *why, size_t why_size);
 // Reads models and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
 // line. 0, or -EINVAL if anything was refused (the rest took effect).
 int house_reload(struct house *house, char *why, size_t why_size);
+
+struct catalogue *house_catalogue(struct house *house);  // as it is now, a reference for the caller. Any thread

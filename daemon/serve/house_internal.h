@@ -14,6 +14,10 @@ struct store_queue *house_queue(const struct house *house, size_t index);       
 // Whose token is it? 1 and *identity; 0: no identities are configured; -ENOENT: nobody's. Any thread.
 int house_identify(struct house *house, const char *token, struct identity *identity);
 
+// Takes its place and gets its models. -ENOMEM.
+int house_enter(struct house *house, struct server *server, size_t index);
+void house_leave(struct house *house, struct server *server);
+
 // Models as this server sees them (they change by mail, never within a call into the server). NULL: not served. An
 // empty name is the default's; aliases count.
 struct served *house_model(struct server *server, const char *name);
@@ -22,5 +26,5 @@ struct served *house_model_by_digest(struct server *server, const char *digest);
 
 // ---- A house of its servers ------------------------------------------------------------------------------------------
 
-// The models in server->models have changed: the bounds of replies are measured again.
+// The models in server->serving have changed: the bounds of replies are measured again.
 void server_measure(struct server *server);

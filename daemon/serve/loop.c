@@ -189,7 +189,7 @@ static int start(struct loop *loop, char *why, size_t why_size)
 
 static void say_ready(const struct loop *loop, int ready_fd)
 {
-    log_event(LOG_INFO, "ready", LOG_TEXT("version", SERVER_NAME), LOG_NUMBER("models", loop->server->model_count),
+    log_event(LOG_INFO, "ready", LOG_TEXT("version", SERVER_NAME), LOG_NUMBER("models", loop->server->serving.catalogue->count),
               LOG_NUMBER("addresses", loop->config->listen_count));
     if (ready_fd < 0)
         return;

@@ -1,19 +1,10 @@
 // Open, Reset and Close: the life of a session. The contract is in request.h.
 #include "request.h"
 
+#include "house_internal.h"
 #include "log.h"
 
 #include <string.h>
-
-static struct served *model_named(struct server *server, const char *name)
-{
-    if (!*name)
-        return &server->models[0];
-    for (size_t i = 0; i < server->model_count; i++)
-        if (!strcmp(server->models[i].model->name, name))
-            return &server->models[i];
-    return NULL;
-}
 
 // The session to open, made if need be; or NULL and the refusal was sent.
 static struct session *find_or_make(const struct request *r, int *resumed)
@@ -29,7 +20,7 @@ static struct session *find_or_make(const struct request *r, int *resumed)
         }
         return session;
     }
-    struct served *served = model_named(server, open->model);
+    struct served *served = house_model(server, open->model);
     if (!served) {
         request_refuse(r, WIRE_UNKNOWN_MODEL, "model", 0, "no model of that name is served");
         return NULL;

@@ -110,12 +110,13 @@ void request_done(const struct request *r, const struct session *session)
 static void take_hello(const struct request *r)
 {
     const struct server *server = r->server;
+    const struct catalogue *catalogue = server->serving.catalogue;
     log_event(LOG_DEBUG, "hello", LOG_TEXT("peer", r->connection->peer),
               LOG_TEXT("client", r->message->hello.client));
     struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_WELCOME};
     reply.welcome = (struct wire_welcome){
-        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos,
-        .model_count = server->model_count,
+        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = catalogue->infos,
+        .model_count = catalogue->count,
         .max_frame_bytes = (uint32_t)server->limits.frame_bytes,
         .max_in_flight = (uint32_t)server->limits.in_flight};
     server_reply(r->server, r->connection, &reply);

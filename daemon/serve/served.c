@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAMAGE_REPORT_SIZE = 256 };  // the Error that may stand in an Action's place
-
-static const uint8_t any_digest[WIRE_DIGEST_SIZE];
-
-// Every field at its longest.
-static size_t measure_action(const struct model *model)
-{
-    struct wire_envelope reply = {.request_id = UINT64_MAX, .kind = WIRE_ACTION};
-    reply.action = (struct wire_action){
-        .seq = UINT64_MAX, .action = {model->action_low, model->action_dim}, .status = WIRE_STATUS_OTHER_TASK,
-        .count = UINT64_MAX, .digest = {any_digest, sizeof any_digest}, .task = UINT32_MAX, .reward_p = 1,
-        .transition_p = 1, .queue_us = UINT32_MAX, .compute_us = UINT32_MAX};
-    return (size_t)wire_encode(NULL, 0, &reply, NULL);
-}
-
 static int inspection_init(struct inspection *inspection, const struct head *head)
 {
     inspection->sums_size = belief_encoded_size(head->features, head->targets);
@@ -35,52 +20,39 @@ static int inspection_init(struct inspection *inspection, const struct head *hea
     return 0;
 }
 
-int served_init(struct served *served, const struct model *model)
+struct served *served_new(struct shared_model *shared)
 {
-    *served = (struct served){.model = model};
-    served->info = (struct wire_model){
-        .name = model->name, .world = model->world, .digest = model->digest,
-        .observation_dim = (uint32_t)model->observation_dim,
-        .action_dim = (uint32_t)model->action_dim,
-        .task_dim = (uint32_t)model->task_dim,
-        .action_low = {model->action_low, model->action_dim},
-        .action_high = {model->action_high, model->action_dim},
-        .action_log_sd = {model->action_log_sd, model->action_dim},
-        .transition_features =
-            model->heads[HEAD_TRANSITION].present ? (uint32_t)model->heads[HEAD_TRANSITION].features : 0,
-        .reward_features = model->heads[HEAD_REWARD].present ? (uint32_t)model->heads[HEAD_REWARD].features : 0,
-        .provenance = model->provenance,
-    };
-    size_t action = measure_action(model);
-    served->action_bound = action > DAMAGE_REPORT_SIZE ? action : DAMAGE_REPORT_SIZE;
-    served->belief_bound = 256 + 2 * MODEL_TASK_LIMIT * sizeof(double);
-    served->scratch = agent_scratch_new(model);
-    if (!served->scratch)
-        goto fail;
-    for (int h = 0; h < HEAD_COUNT; h++) {
-        const struct head *head = &model->heads[h];
-        if (!head->present)
-            continue;
-        if (inspection_init(&served->heads[h], head))
-            goto fail;
-        served->belief_bound += 128 + served->heads[h].sums_size +
-                                (head->features * head->targets + head->features + head->targets) * sizeof(double);
-    }
-    return 0;
-fail:
-    served_release(served);
-    return -ENOMEM;
+    struct served *served = calloc(1, sizeof *served);
+    if (!served)
+        return NULL;
+    served->shared = shared_model_ref(shared);
+    served->model = shared->model;
+    served->info = shared->info;
+    served->action_bound = shared->action_bound;
+    served->belief_bound = shared->belief_bound;
+    served->scratch = agent_scratch_new(served->model);
+    int failed = !served->scratch;
+    for (int h = 0; h < HEAD_COUNT && !failed; h++)
+        if (served->model->heads[h].present)
+            failed = inspection_init(&served->heads[h], &served->model->heads[h]) != 0;
+    if (!failed)
+        return served;
+    served_free(served);
+    return NULL;
 }
 
-void served_release(struct served *served)
+void served_free(struct served *served)
 {
+    if (!served)
+        return;
     for (int h = 0; h < HEAD_COUNT; h++) {
         free(served->heads[h].memory);
         free(served->heads[h].noise);
         free(served->heads[h].sums);
     }
     agent_scratch_free(served->scratch);
-    *served = (struct served){0};
+    shared_model_unref(served->shared);
+    free(served);
 }
 
 int served_warm_up(struct served *served)
@@ -114,4 +86,116 @@ done:
     free(observation);
     free(action);
     return result;
+}
+
+static struct served *in_list(struct served *list, const struct shared_model *shared)
+{
+    while (list && !shared_model_equal(list->shared, shared))
+        list = list->next;
+    return list;
+}
+
+static void free_list(struct served *list)
+{
+    while (list) {
+        struct served *next = list->next;
+        served_free(list);
+        list = next;
+    }
+}
+
+static void unlink_from(struct served **list, const struct served *served)
+{
+    while (*list != served)
+        list = &(*list)->next;
+    *list = served->next;
+}
+
+int serving_init(struct serving *serving, struct catalogue *catalogue)
+{
+    *serving = (struct serving){0};
+    return serving_change(serving, catalogue, NULL);
+}
+
+void serving_release(struct serving *serving)
+{
+    free_list(serving->first);
+    catalogue_unref(serving->catalogue);
+    *serving = (struct serving){0};
+}
+
+int serving_change(struct serving *serving, struct catalogue *catalogue, struct served *fresh)
+{
+    struct served *added = NULL;
+    for (size_t i = 0; i < catalogue->count; i++) {
+        struct shared_model *shared = catalogue->models[i];
+        if (in_list(serving->first, shared) || in_list(added, shared))
+            continue;
+        struct served *served = in_list(fresh, shared);
+        if (served)
+            unlink_from(&fresh, served);
+        else
+            served = served_new(shared);
+        if (!served) {
+            free_list(added);
+            free_list(fresh);
+            return -ENOMEM;
+        }
+        served->next = added;
+        added = served;
+    }
+    free_list(fresh);
+    while (added) {
+        struct served *next = added->next;
+        added->next = serving->first;
+        serving->first = added;
+        added = next;
+    }
+    catalogue_ref(catalogue);
+    catalogue_unref(serving->catalogue);
+    serving->catalogue = catalogue;
+    for (struct served *served = serving->first; served; served = served->next) {
+        served->offered = 0;
+        for (size_t i = 0; i < catalogue->count; i++)
+            served->offered |= shared_model_equal(served->shared, catalogue->models[i]);
+    }
+    serving_sweep(serving);
+    return 0;
+}
+
+struct served *serving_named(const struct serving *serving, const char *name)
+{
+    const struct shared_model *shared = catalogue_find(serving->catalogue, name);
+    return shared ? in_list(serving->first, shared) : NULL;
+}
+
+struct served *serving_with_digest(const struct serving *serving, const char *digest)
+{
+    struct served *served = serving->first;
+    while (served && strcmp(served->model->digest, digest))
+        served = served->next;
+    return served;
+}
+
+struct served *serving_of(struct serving *serving, struct shared_model *shared)
+{
+    struct served *served = in_list(serving->first, shared);
+    if (served || !(served = served_new(shared)))
+        return served;
+    served->next = serving->first;
+    serving->first = served;
+    return served;
+}
+
+void serving_sweep(struct serving *serving)
+{
+    for (struct served **link = &serving->first; *link;) {
+        struct served *served = *link;
+        if (served->offered || served->sessions > 0 || served->waiting_count > 0) {
+            link = &served->next;
+        } else {
+            *link = served->next;
+            served_free(served);
+        }
+    }
 }

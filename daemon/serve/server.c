@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "door.h"
+#include "house_internal.h"
 #include "log.h"
 #include "requests.h"
 
@@ -15,65 +16,29 @@
 enum {
     ERROR_BOUND = 512,        // field, message and numbers of the longest Error
     OPENED_BASE = 512,        // an Opened without its model's vectors
+    WELCOME_BASE = 256,       // a Welcome without its models
     OVER_LIMIT_PLACES = 64,   // connections that may wait to be told that there is no place
     PARTS_OF_ENCODING = 64 * 1024,
 };
 
-static int check_models(const struct model *const *models, size_t count, char *why, size_t why_size)
+void server_measure(struct server *server)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (models[i]->reads_task) {
-            snprintf(why, why_size,
-                     "model %s must be told the task, which a daemon is not; it is for evaluation only",
-                     models[i]->name);
-            return -EINVAL;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (!strcmp(models[i]->name, models[j]->name)) {
-                snprintf(why, why_size, "two models have the name %s", models[i]->name);
-                return -EINVAL;
-            }
-        }
-    }
-    return 0;
-}
-
-// The largest replies decide how much a connection may hold.
-static int size_buffers(struct server *server, char *why, size_t why_size)
-{
+    const struct catalogue *catalogue = server->serving.catalogue;
     struct wire_envelope welcome = {.request_id = UINT64_MAX, .kind = WIRE_WELCOME};
     welcome.welcome = (struct wire_welcome){
-        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = server->infos,
-        .model_count = server->model_count,
-        .max_frame_bytes = UINT32_MAX, .max_in_flight = UINT32_MAX};
-    server->welcome_bound = (size_t)wire_encode(NULL, 0, &welcome, &server->encode_arena);
-    server->error_bound = ERROR_BOUND;
-    server->output_base = OUTPUT_BASE;
+        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = catalogue->infos,
+        .model_count = catalogue->count, .max_frame_bytes = UINT32_MAX, .max_in_flight = UINT32_MAX};
+    wire_arena_reset(&server->encode_arena);
+    server->welcome_bound = WELCOME_BASE + (size_t)wire_encode(NULL, 0, &welcome, &server->encode_arena);
     server->action_bound = server->opened_bound = server->belief_bound = server->error_bound;
-    size_t largest = server->welcome_bound;
-    const char *whose = "the list of models";
-    for (size_t i = 0; i < server->model_count; i++) {
-        const struct served *served = &server->models[i];
-        if (served->belief_bound > largest) {
-            largest = served->belief_bound;
-            whose = served->model->name;
-        }
+    for (const struct served *served = server->serving.first; served; served = served->next) {
         if (server->belief_bound < served->belief_bound)
             server->belief_bound = served->belief_bound;
         if (server->action_bound < served->action_bound)
             server->action_bound = served->action_bound;
         if (server->opened_bound < OPENED_BASE + 12 * served->model->action_dim)
             server->opened_bound = OPENED_BASE + 12 * served->model->action_dim;
-        if (server->output_base < 16 * served->action_bound)
-            server->output_base = 16 * served->action_bound;
     }
-    if (largest > server->limits.frame_bytes) {
-        snprintf(why, why_size, "frame_bytes = %zu is too small for %s, which needs %zu",
-                 server->limits.frame_bytes, whose, largest);
-        return -EINVAL;
-    }
-    server->output_limit = server->output_base + FRAME_HEADER_SIZE + server->limits.frame_bytes;
-    return 0;
 }
 
 static int take_memory(struct wire_arena *arena, size_t size)
@@ -85,37 +50,26 @@ static int take_memory(struct wire_arena *arena, size_t size)
     return 0;
 }
 
-int server_new(struct server **out, const struct limits *limits, const struct model *const *models,
-               size_t model_count, uint64_t (*clock_us)(void), char *why, size_t why_size)
+int server_new(struct server **out, struct house *house, size_t index, char *why, size_t why_size)
 {
-    int error = check_models(models, model_count, why, why_size);
-    if (error)
-        return error;
+    const struct limits *limits = &house_options(house)->limits;
     struct server *server = calloc(1, sizeof *server);
     if (!server)
         goto no_memory;
+    server->house = house;
+    server->index = index;
     server->limits = *limits;
-    server->clock_us = clock_us;
-    server->models = calloc(model_count, sizeof *server->models);
-    server->infos = calloc(model_count, sizeof *server->infos);
+    server->clock_us = house_options(house)->clock_us;
+    server->error_bound = ERROR_BOUND;
+    server->output_base = OUTPUT_BASE;
+    server->output_limit = OUTPUT_BASE + FRAME_HEADER_SIZE + limits->frame_bytes;
     server->ranges = calloc(limits->gaps + 1 + OBSERVE_LIMIT, sizeof *server->ranges);
     server->statuses = calloc(OBSERVE_LIMIT, sizeof *server->statuses);
-    if (!server->models || !server->infos || !server->ranges || !server->statuses ||
-        session_table_init(&server->sessions, limits->sessions) ||
+    if (!server->ranges || !server->statuses || session_table_init(&server->sessions, limits->sessions) ||
         take_memory(&server->arena, wire_arena_bound(limits->frame_bytes, OBSERVE_LIMIT)) ||
-        take_memory(&server->encode_arena, PARTS_OF_ENCODING))
+        take_memory(&server->encode_arena, PARTS_OF_ENCODING) || house_enter(house, server, index))
         goto no_memory;
-    for (size_t i = 0; i < model_count; i++) {
-        if (served_init(&server->models[i], models[i]))
-            goto no_memory;
-        server->model_count++;
-        server->infos[i] = server->models[i].info;
-    }
-    error = size_buffers(server, why, why_size);
-    if (error) {
-        server_free(server);
-        return error;
-    }
+    server_measure(server);
     *out = server;
     return 0;
 no_memory:
@@ -135,27 +89,12 @@ void server_free(struct server *server)
     }
     if (server->sessions.buckets)
         session_table_release(&server->sessions);
-    for (size_t i = 0; i < server->model_count; i++)
-        served_release(&server->models[i]);
-    free(server->models);
-    free(server->infos);
+    house_leave(server->house, server);
     free(server->ranges);
     free(server->statuses);
     free(server->arena.memory);
     free(server->encode_arena.memory);
     free(server);
-}
-
-int server_warm_up(struct server *server, char *why, size_t why_size)
-{
-    for (size_t i = 0; i < server->model_count; i++) {
-        int error = served_warm_up(&server->models[i]);
-        if (error) {
-            snprintf(why, why_size, "model %s cannot act: %s", server->models[i].model->name, strerror(-error));
-            return error;
-        }
-    }
-    return 0;
 }
 
 void server_list_add(struct server *server, enum connection_list_kind kind, struct connection *connection)

@@ -14,6 +14,7 @@
 // One thread. After a connection and its sessions are set up, a step allocates nothing.
 
 #include "connection.h"
+#include "house.h"
 #include "served.h"
 #include "session.h"
 
@@ -24,10 +25,11 @@ struct connection_list {
 };
 
 struct server {
+    struct house *house;
+    size_t index;                       // among the house's servers
     struct limits limits;
     uint64_t (*clock_us)(void);         // for the stage times in replies only
-    struct served *models;
-    size_t model_count;
+    struct serving serving;             // models
     struct session_table sessions;
     struct connection *first;           // all connections
     size_t connection_count;            // those within the limit
@@ -40,17 +42,16 @@ struct server {
     size_t action_bound, opened_bound, belief_bound;
     struct wire_arena arena;            // of the message being decoded
     struct wire_arena encode_arena;     // of the reply being encoded
-    struct wire_model *infos;           // for Welcome (model_count)
     struct seen_range *ranges;          // for trying an Observe (gaps + 1 + OBSERVE_LIMIT)
     enum wire_status *statuses;         // (OBSERVE_LIMIT)
 };
 
-// models are borrowed and must outlive the server. -EINVAL with a sentence: two models of one name, a model that
-// must be told the task, a model whose belief does not fit into a frame; -ENOMEM.
-int server_new(struct server **server, const struct limits *limits, const struct model *const *models,
-               size_t model_count, uint64_t (*clock_us)(void), char *why, size_t why_size);
+// One of the house's servers, 0 to house->options.servers - 1. The house outlives it. -ENOMEM with a sentence.
+int server_new(struct server **server, struct house *house, size_t index, char *why, size_t why_size);
 void server_free(struct server *server);
-int server_warm_up(struct server *server, char *why, size_t why_size);
+
+// What other loops and the experience log sent. To be called when the house's wake asks for it.
+void server_take_mail(struct server *server, uint64_t now_us);
 
 // A new connection. When all places are taken it is told so and closed. NULL: no memory, or far too many.
 struct connection *server_connect(struct server *server, const struct peer *peer, uint64_t now_us);

@@ -90,6 +90,7 @@ struct session *session_new(struct session_table *table, const char *name, struc
     }
     strcpy(session->name, name);
     session->served = served;
+    served->sessions++;
     session->task = 1;
     struct session **bucket = bucket_of(table, name);
     session->next_in_bucket = *bucket;
@@ -115,6 +116,7 @@ void session_free(struct session_table *table, struct session *session)
     if (session->next)
         session->next->previous = session->previous;
     table->count--;
+    session->served->sessions--;
     for (size_t i = 1; i < session->writer_count; i++)
         free(session->writers[i].seen.ranges);
     free(session->memory);

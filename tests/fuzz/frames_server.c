@@ -25,14 +25,17 @@ static void check(int fact)
         abort();
 }
 
-static const struct model *small_model(void)
+static struct house *house_of_small_model(const struct limits *limits)
 {
-    static struct model *model;
-    if (!model) {
+    static struct house *house;
+    char why[200];
+    if (!house) {
+        const struct house_options options = {.limits = *limits, .servers = 1, .clock_us = clock_us};
         log_set_level(LOG_ERROR);
-        model = sample_model(&sample_small, 1);
+        check(house_new(&house, &options, why, sizeof why) == 0);
+        check(house_serve(house, sample_model(&sample_small, 1), NULL, 0, why, sizeof why) == 0);
     }
-    return model;
+    return house;
 }
 
 static void give(struct server *server, struct connection *connection, const uint8_t *bytes, size_t size)
@@ -91,9 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size == 0)
         return 0;
     char why[200];
-    const struct model *model = small_model();
     struct server *server;
-    check(server_new(&server, &limits, &model, 1, clock_us, why, sizeof why) == 0);
+    check(server_new(&server, house_of_small_model(&limits), 0, why, sizeof why) == 0);
     const struct peer anybody = {.text = "anybody", .identity = {.role = WIRE_ROLE_ROBOT}};
     struct connection *good = server_connect(server, &anybody, 1), *bad = server_connect(server, &anybody, 1);
     give_message(server, good, &(struct wire_envelope){.kind = WIRE_OPEN, .open = {"good", "", 0}});

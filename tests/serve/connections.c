@@ -325,27 +325,21 @@ START_TEST(a_half_closed_client_gets_its_answers)
 }
 END_TEST
 
-static void check_not_served(const struct limits *limits, const struct model *const *models, size_t count,
-                             const char *word)
-{
-    struct server *refused = NULL;
-    char why[256] = "";
-    ck_assert_int_eq(server_new(&refused, limits, models, count, peer_clock_us, why, sizeof why), -EINVAL);
-    ck_assert_msg(strstr(why, word) != NULL, "%s", why);
-}
-
 START_TEST(a_server_refuses_models_it_cannot_serve)
 {
+    struct house *house;
+    struct house_options options = {.limits = peer_limits, .servers = 1, .clock_us = peer_clock_us};
     struct model_shape shape = sample_oracle();
-    struct model *oracle = sample_model(&shape, 1);
-    check_not_served(&peer_limits, (const struct model *[]){oracle}, 1, "told the task");
-    model_free(oracle);
-    check_not_served(&peer_limits, (const struct model *[]){model, model}, 2, "two models");
-    struct limits limits = peer_limits;
-    limits.frame_bytes = 1000;
-    check_not_served(&limits, (const struct model *[]){model}, 1, "frame_bytes");
     char why[256] = "";
-    ck_assert_int_eq(server_warm_up(server, why, sizeof why), 0);
+    ck_assert_int_eq(house_new(&house, &options, why, sizeof why), 0);
+    ck_assert_int_eq(house_serve(house, sample_model(&shape, 1), NULL, 0, why, sizeof why), -EINVAL);
+    ck_assert_msg(strstr(why, "told the task") != NULL, "%s", why);
+    house_free(house);
+    options.limits.frame_bytes = 1000;
+    ck_assert_int_eq(house_new(&house, &options, why, sizeof why), 0);
+    ck_assert_int_eq(house_serve(house, sample_model(&sample_small, 1), NULL, 0, why, sizeof why), -EINVAL);
+    ck_assert_msg(strstr(why, "frame_bytes") != NULL, "%s", why);
+    house_free(house);
 }
 END_TEST
 

@@ -20,7 +20,7 @@ static void set_up_with(const struct limits *limits)
     other.name = "other";
     model = sample_model(&sample_small, 1);
     other_model = sample_model(&other, 2);
-    server = peer_server((const struct model *[]){model, other_model}, 2, limits);
+    server = peer_server((struct model *[]){model, other_model}, 2, limits);
     peer = peer_connect(server);
     robot = robot_of(7);
     handle = peer_open(&peer, "robot", "").handle;
@@ -38,11 +38,9 @@ void set_up(void)
 void tear_down(void)
 {
     peer_free(&peer);
-    server_free(server);
+    peer_server_free(server);  // and the models
     agent_scratch_free(scratch);
     free(expected_memory);
-    model_free(model);
-    model_free(other_model);
 }
 
 void restart(const struct limits *limits)

@@ -18,13 +18,26 @@ const struct limits peer_limits = {
 
 const struct peer peer_robot = {.text = "test", .identity = {.role = WIRE_ROLE_ROBOT}};
 
-struct server *peer_server(const struct model *const *models, size_t count, const struct limits *limits)
+struct server *peer_server(struct model *const *models, size_t count, const struct limits *limits)
 {
+    const struct house_options options = {.limits = *limits, .servers = 1, .clock_us = peer_clock_us};
+    struct house *house = NULL;
     struct server *server = NULL;
     char why[256] = "";
-    int error = server_new(&server, limits, models, count, peer_clock_us, why, sizeof why);
+    int error = house_new(&house, &options, why, sizeof why);
+    for (size_t i = 0; i < count && !error; i++)
+        error = house_serve(house, models[i], NULL, 0, why, sizeof why);
+    if (!error)
+        error = server_new(&server, house, 0, why, sizeof why);
     ck_assert_msg(error == 0, "%s", why);
     return server;
+}
+
+void peer_server_free(struct server *server)
+{
+    struct house *house = server->house;
+    server_free(server);
+    house_free(house);
 }
 
 struct caller peer_connect(struct server *server)

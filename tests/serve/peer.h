@@ -22,7 +22,9 @@ uint64_t peer_clock_us(void);
 extern const struct limits peer_limits;  // generous
 extern const struct peer peer_robot;     // connects as anybody does without identities
 
-struct server *peer_server(const struct model *const *models, size_t count, const struct limits *limits);
+// In a house of its own, which owns the models from now on.
+struct server *peer_server(struct model *const *models, size_t count, const struct limits *limits);
+void peer_server_free(struct server *server);
 struct caller peer_connect(struct server *server);
 void peer_free(struct caller *peer);   // and disconnects, if still connected
 

@@ -1,4 +1,5 @@
 // What a step means: the action that answers it, the numbers that order it, and what it refuses.
+#include "daemon/serve/house_internal.h"
 #include "fixture.h"
 
 #include <math.h>
@@ -95,7 +96,7 @@ START_TEST(clients_in_one_batch_get_the_bits_that_each_gets_alone)
         for (size_t p = 0; p < PEERS; p++)
             peer_send(&peers[p], seq == 1 ? robot_act(&robots[p], handles[p], 1)
                                           : robot_step(&robots[p], handles[p], seq));
-        ck_assert_uint_eq(server->models[0].waiting_count, PEERS);
+        ck_assert_uint_eq(house_model(server, "")->waiting_count, PEERS);
         peer_turn(server, all, PEERS);
         for (size_t p = 0; p < PEERS; p++) {
             struct wire_action told = peer_answer(&peers[p], WIRE_ACTION).action;
