@@ -18,7 +18,7 @@ static const char usage[] =
     "\n"
     "    beliefd --listen ADDRESS --model FILE [OPTION]...\n"
     "\n"
-    "  --listen ADDRESS   unix:PATH or tcp:HOST:PORT on loopback; may be repeated\n"
+    "  --listen ADDRESS   unix:PATH, tcp:HOST:PORT on loopback or tls:HOST:PORT; may be repeated\n"
     "  --model FILE       a trained model; may be repeated, the first is the default\n"
     "  --config FILE      reads the rest from FILE (deploy/beliefd.conf explains every key)\n"
     "  --check            checks configuration and models, then exits\n"
@@ -78,11 +78,7 @@ static int read_options(struct options *options, int argc, char **argv, char *wh
         snprintf(why, why_size, "%s: unexpected (see --help)", argv[optind]);
         error = -EINVAL;
     }
-    if (!error && (options->config.listen_count == 0 || options->config.model_count == 0)) {
-        snprintf(why, why_size, "at least one --listen and one --model are needed (see --help)");
-        error = -EINVAL;
-    }
-    return error;
+    return error ? error : config_check(&options->config, why, why_size);
 }
 
 // Every connection is a file descriptor; better to know at start than in the night.
@@ -115,6 +111,7 @@ int main(int argc, char **argv)
         goto done;
     signal(SIGPIPE, SIG_IGN);
     log_set_level((enum log_level)options.config.log_level);
+    log_set_style(options.config.log_json ? LOG_AS_JSON : LOG_AS_TEXT);
     if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
         (error = house_new(&house, &(struct house_options){
                                .limits = options.config.limits, .servers = 1,

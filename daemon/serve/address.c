@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,13 +39,15 @@ static int parse_port(const char *text, in_port_t *port)
     return 0;
 }
 
-static int parse_tcp(struct address *address, const char *text, char *why, size_t why_size)
+// "HOST:PORT" after a prefix that was cut off.
+static int parse_ip(struct address *address, const char *text, char *why, size_t why_size)
 {
     char host[64];
     const char *colon = strrchr(text, ':');
     in_port_t port;
     if (!colon || parse_port(colon + 1, &port) || (size_t)(colon - text) >= sizeof host)
-        return refuse(why, why_size, -EINVAL, "tcp: needs HOST:PORT, such as tcp:127.0.0.1:7447");
+        return refuse(why, why_size, -EINVAL, "%.4s needs HOST:PORT, such as %.4s127.0.0.1:7447", address->text,
+                      address->text);
     snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
     size_t length = strlen(host);
     if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
@@ -55,25 +58,19 @@ static int parse_tcp(struct address *address, const char *text, char *why, size_
         strcpy(host, "127.0.0.1");
     struct sockaddr_in *v4 = (struct sockaddr_in *)&address->sockaddr;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address->sockaddr;
-    int loopback;
     if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
         v4->sin_port = port;
         address->size = sizeof *v4;
-        loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+        address->loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
     } else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
         v6->sin6_port = port;
         address->size = sizeof *v6;
-        loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+        address->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
     } else {
         return refuse(why, why_size, -EINVAL, "%s is not an IP address", host);
     }
-    if (!loopback)
-        return refuse(why, why_size, -EINVAL,
-                      "%s can be reached from other machines; without encryption and passwords this release "
-                      "listens on loopback and Unix sockets only",
-                      host);
     return 0;
 }
 
@@ -82,11 +79,25 @@ int address_parse(struct address *address, const char *text, char *why, size_t w
     memset(address, 0, sizeof *address);
     snprintf(address->text, sizeof address->text, "%s", text);
     char reason[REASON_SIZE];
-    int error = !strncmp(text, "unix:", 5)  ? parse_unix(address, text + 5, reason, sizeof reason)
-                : !strncmp(text, "tcp:", 4) ? parse_tcp(address, text + 4, reason, sizeof reason)
-                                            : refuse(reason, sizeof reason, -EINVAL,
-                                                     "an address is unix:PATH or tcp:HOST:PORT");
+    int error;
+    if (!strncmp(text, "unix:", 5)) {
+        address->kind = ADDRESS_UNIX;
+        address->loopback = 1;
+        error = parse_unix(address, text + 5, reason, sizeof reason);
+    } else if (!strncmp(text, "tcp:", 4) || !strncmp(text, "tls:", 4)) {
+        address->kind = text[1] == 'c' ? ADDRESS_TCP : ADDRESS_TLS;
+        error = parse_ip(address, text + 4, reason, sizeof reason);
+    } else {
+        error = refuse(reason, sizeof reason, -EINVAL, "an address is unix:PATH, tcp:HOST:PORT or tls:HOST:PORT");
+    }
     return error ? refuse(why, why_size, error, "\"%.128s\": %s", text, reason) : 0;
+}
+
+static in_port_t port_of(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET    ? ((const struct sockaddr_in *)address)->sin_port
+           : address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                            : 0;
 }
 
 // Makes way for our Unix socket. A file that is not a socket, or a socket that somebody answers at, stays.
@@ -141,8 +152,7 @@ static int bind_tcp(struct listener_socket *listener, const struct address *addr
     if (bind(listener->fd, (const struct sockaddr *)&address->sockaddr, address->size) ||
         getsockname(listener->fd, (struct sockaddr *)&bound, &size))
         return refuse(why, why_size, -errno, "%s: %s", address->text, strerror(errno));
-    listener->port = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
-                                                      : ((struct sockaddr_in6 *)&bound)->sin6_port);
+    listener->port = ntohs(port_of(&bound));
     return 0;
 }
 
@@ -160,10 +170,47 @@ int listener_open(struct listener_socket *listener, const struct address *addres
     return error;
 }
 
+static int is_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    if (a->ss_family != b->ss_family || port_of(a) != port_of(b))
+        return 0;
+    if (a->ss_family == AF_UNIX)
+        return !strcmp(((const struct sockaddr_un *)a)->sun_path, ((const struct sockaddr_un *)b)->sun_path);
+    if (a->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return a->ss_family == AF_INET6 &&
+           IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr, &((const struct sockaddr_in6 *)b)->sin6_addr);
+}
+
+int listener_inherit(struct listener_socket *listener, const struct address *address, int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct sockaddr_storage bound = {0};
+        socklen_t size = sizeof bound, flag_size = sizeof(int);
+        int listening = 0;
+        if (fds[i] < 0 || getsockname(fds[i], (struct sockaddr *)&bound, &size) ||
+            getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &listening, &flag_size) || !listening ||
+            !is_same(&bound, &address->sockaddr))
+            continue;
+        *listener = (struct listener_socket){
+            .fd = fds[i], .is_unix = bound.ss_family == AF_UNIX, .inherited = 1, .port = ntohs(port_of(&bound))};
+        fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
+        fds[i] = -1;
+        return 1;
+    }
+    return 0;
+}
+
+int listener_accept(const struct listener_socket *listener)
+{
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return fd >= 0 ? fd : -errno;
+}
+
 void listener_unlink(const struct listener_socket *listener)
 {
     struct stat file;
-    if (listener->is_unix && !lstat(listener->path, &file) && file.st_dev == listener->device &&
+    if (listener->is_unix && !listener->inherited && !lstat(listener->path, &file) && file.st_dev == listener->device &&
         file.st_ino == listener->inode)
         unlink(listener->path);
 }

@@ -14,12 +14,21 @@ struct limits {
     size_t writers;                // per session, writer 0 included
     uint64_t connection_idle_us;
     uint64_t session_idle_us;      // of a session that no connection holds
+    uint64_t session_spill_us;     // the same, until it is in the experience log only
     uint64_t slow_reader_us;       // how long replies may wait to be taken
+    uint64_t handshake_us;         // from the connection to its first whole request, TLS included
+    uint64_t deadline_us;          // longest deadline of a request over gRPC
+    uint64_t keepalive_us;         // silence over gRPC, until a PING asks whether somebody is there
+    size_t streams;                // gRPC: at once on one connection
+    size_t header_bytes;           // gRPC: of one request's metadata
+    size_t resets_per_second;      // gRPC: streams that a client opens and cancels
+    size_t pings_per_second;       // gRPC
 };
 
 enum {
     OBSERVE_LIMIT = 1024,          // transitions in one Observe: bounds how long others wait for it
     MODELS_LIMIT = 64,
+    LOOPS_LIMIT = 256,
     OUTPUT_BASE = 32 * 1024,       // bytes of replies a connection holds without allocating
     INPUT_BASE = 16 * 1024,        // bytes of requests, the same
 };

@@ -415,7 +415,7 @@ START_TEST(what_is_wrong_at_the_start_is_said)
         {{"--config", config_path}, "conf:3: sessoins: unknown key", 1},
         {{"--listen", "tcp:0.0.0.0:7447", "--model", model_path}, "other machines", 1},
         {{"--listen", "tcp:", "--model", model_path}, "\"tcp:\": tcp: needs HOST:PORT", 1},
-        {{"--listen", "localhost", "--model", model_path}, "\"localhost\": an address is unix:PATH or tcp:", 1},
+        {{"--listen", "localhost", "--model", model_path}, "\"localhost\": an address is unix:PATH, tcp:", 1},
         {{"--listen", address}, "at least one --listen and one --model", 1},
         {{"--listen", address, "--model", "/nonexistent"}, "/nonexistent: ", 1},
         {{"--listen", address, "--model", log_path}, "log: ", 1},
