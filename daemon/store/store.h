@@ -50,7 +50,7 @@ uint64_t store_new_session_id(struct store *store);
 struct store_transition {
     uint64_t session;           // its number
     uint32_t writer, task;
-    uint64_t seq;
+    uint64_t seq;               // up to INT64_MAX: the database's integers are signed
     uint32_t status;            // enum wire_status: absorbed, or why not
     const float *observation, *action, *next_observation;
     size_t observation_dim, action_dim;
@@ -81,13 +81,17 @@ struct store_session {
 uint64_t store_put_session(struct store_queue *queue, const struct store_session *session);
 // Its state as SessionState bytes (proto), in place of the one before. Transitions stay.
 uint64_t store_put_state(struct store_queue *queue, uint64_t session, const uint8_t *bytes, size_t size);
-// The session and all its transitions are deleted.
+// The session is in no loop's memory any more. Retention deletes only such sessions, and those that were never opened
+// since the start.
+uint64_t store_put_let_go(struct store_queue *queue, uint64_t session);
+// The session and all its transitions are deleted. Taken even beyond the size limit.
 uint64_t store_put_forget(struct store_queue *queue, uint64_t session);
 
 // ---- How far the disk is ---------------------------------------------------------------------------------------------
 
 uint64_t store_durable(const struct store_queue *queue);          // one atomic read
-// Wakes the loop when this position is durable, and makes the thread commit at once. One mark per queue: the larger.
+// Makes the thread commit at once, and wakes the loop when this position is durable, or on the way to it. One mark per
+// queue: the larger. Loops are woken too when the store begins to refuse, or takes again.
 void store_want(struct store_queue *queue, uint64_t position);
 int store_refusing(const struct store *store);                    // one atomic read
 

@@ -1,0 +1,637 @@
+// SQL of the experience log.
+//
+// Transitions are clustered by (session, writer, seq), their key, so that what is read together lies together, and
+// `insert or ignore` makes a repeat harmless. All statements are prepared.
+#include "database.h"
+
+#include "checksum.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PAGE_BYTES = 4096, CACHE_KB = 65536, BUSY_MS = 2000 };
+
+static const char SCHEMA[] =
+    "create table meta (name text primary key, value integer not null) without rowid;"
+    "create table model (digest text primary key, name text not null, saved_ms integer not null, bytes blob not null);"
+    "create table session (id integer primary key, name text not null unique, identity text not null,"
+    "  model text not null, model_digest text not null, epoch integer not null, task integer not null,"
+    "  hold_prior integer not null, count integer not null, digest blob not null,"
+    "  opened_ms integer not null, heard_ms integer not null, heard_run_s integer not null);"
+    "create table state (session integer primary key, saved_ms integer not null, sha256 blob not null,"
+    "  bytes blob not null);"
+    "create table transition (session integer not null, writer integer not null, seq integer not null,"
+    "  task integer not null, status integer not null, first integer not null, last integer not null,"
+    "  taken_ms integer not null, reward real, observation blob not null, action blob not null,"
+    "  next_observation blob not null, checksum integer not null,"
+    "  primary key (session, writer, seq)) without rowid;"
+    "create table forgotten (session integer primary key);"
+    "create view status (status, name) as values (1, 'absorbed'), (3, 'not finite'), (4, 'out of range'),"
+    "  (5, 'other task');";
+
+static const char *const SQL[STATEMENT_COUNT] = {
+    [SQL_BEGIN] = "begin immediate",
+    [SQL_BEGIN_READ] = "begin",
+    [SQL_COMMIT] = "commit",
+    [SQL_ROLLBACK] = "rollback",
+    [SQL_PAGES] = "pragma page_count",
+    [SQL_FREE_PAGES] = "pragma freelist_count",
+    [SQL_PUT_TRANSITION] =
+        "insert or ignore into transition (session, writer, seq, task, status, first, last, taken_ms, reward,"
+        " observation, action, next_observation, checksum) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [SQL_PUT_SESSION] =
+        "insert into session (id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest,"
+        " opened_ms, heard_ms, heard_run_s) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)"
+        " on conflict (id) do update set name = ?2, identity = ?3, model = ?4, model_digest = ?5, epoch = ?6, task = ?7,"
+        " hold_prior = ?8, count = ?9, digest = ?10, heard_ms = ?11, heard_run_s = ?12",
+    [SQL_RENAME] = "select id from session where name = ?1 and id <> ?2",
+    [SQL_TOUCH] = "update session set count = ?2, digest = ?3, heard_ms = ?4, heard_run_s = ?5 where id = ?1",
+    [SQL_PUT_STATE] = "insert or replace into state (session, saved_ms, sha256, bytes) values (?1, ?2, ?3, ?4)",
+    [SQL_FORGET] = "insert or ignore into forgotten (session) values (?1)",
+    [SQL_FORGET_SESSION] = "delete from session where id = ?1",
+    [SQL_FORGET_STATE] = "delete from state where session = ?1",
+    [SQL_NEXT_FORGOTTEN] = "select session from forgotten limit 1",
+    [SQL_DELETE_PIECE] =
+        "delete from transition where session = ?1 and (writer, seq) <= (select writer, seq from"
+        " (select writer, seq from transition where session = ?1 order by writer, seq limit ?2)"
+        " order by writer desc, seq desc limit 1)",
+    [SQL_FORGOTTEN] = "delete from forgotten where session = ?1",
+    [SQL_SILENT] = "select id from session where id > ?2 and heard_run_s < ?1 order by id limit 1",
+    [SQL_SET_META] = "insert or replace into meta (name, value) values (?1, ?2)",
+    [SQL_META] = "select value from meta where name = ?1",
+    [SQL_SESSION] =
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest from session"
+        " where name = ?1",
+    [SQL_STATE] = "select sha256, bytes from state where session = ?1",
+    [SQL_TRANSITIONS] =
+        "select session, writer, seq, task, status, first, last, reward, observation, action, next_observation, checksum"
+        " from transition where session = ?1 and (writer, seq) > (?2, ?3) order by writer, seq",
+    [SQL_SESSIONS] =
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest from session"
+        " where name > ?1 order by name",
+    [SQL_PUT_MODEL] =
+        "insert or replace into model (digest, name, saved_ms, bytes) values (?1, ?2, ?3, ?4)",
+    [SQL_MODEL] = "select bytes from model where digest = ?1",
+    [SQL_LAST_ID] =
+        "select max(coalesce((select max(id) from session), 0), coalesce((select max(session) from transition), 0),"
+        " coalesce((select max(session) from forgotten), 0), coalesce((select max(session) from state), 0))",
+};
+
+static int errno_of(int code)
+{
+    switch (code & 0xFF) {
+    case SQLITE_OK: case SQLITE_ROW: case SQLITE_DONE: return 0;
+    case SQLITE_CORRUPT: case SQLITE_NOTADB: return -EUCLEAN;
+    case SQLITE_FULL: return -ENOSPC;
+    case SQLITE_READONLY: return -EROFS;
+    case SQLITE_NOMEM: return -ENOMEM;
+    case SQLITE_BUSY: case SQLITE_LOCKED: return -EBUSY;
+    case SQLITE_PERM: case SQLITE_AUTH: return -EACCES;
+    default: return -EIO;
+    }
+}
+
+int database_error(struct database *database, int code, const char *doing)
+{
+    int error = errno_of(code), system = database->handle ? sqlite3_system_errno(database->handle) : 0;
+    const char *text = error == -EUCLEAN ? "the file is damaged: stop the daemon, keep a copy, and see `sqlite3 FILE .recover`"
+        : error == -EBUSY ? "another program holds the database for too long" : sqlite3_errstr(code);
+    int by_system = error == -EIO && system > 0;
+    if (error == -EIO && (system == ENOSPC || system == EDQUOT || system == EFBIG))
+        error = -ENOSPC;
+    else if (error == -EIO && (system == EACCES || system == EROFS))
+        error = -system;
+    snprintf(database->error, sizeof database->error, "%.80s: cannot %s: %s%s%s", DATABASE_FILE, doing, text,
+             by_system ? ": " : "", by_system ? strerror(system) : "");
+    return error;
+}
+
+sqlite3_stmt *database_statement(struct database *database, enum statement which)
+{
+    sqlite3_stmt **statement = &database->statements[which];
+    if (*statement) {
+        sqlite3_reset(*statement);
+        return *statement;
+    }
+    int code = sqlite3_prepare_v3(database->handle, SQL[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (code != SQLITE_OK) {
+        database_error(database, code, "read the tables");
+        *statement = NULL;
+    }
+    return *statement;
+}
+
+int database_step(struct database *database, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        return 1;
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE ? 0 : database_error(database, code, sqlite3_stmt_readonly(statement) ? "read" : "write");
+}
+
+// A statement without rows.
+static int run(struct database *database, sqlite3_stmt *statement)
+{
+    int result = database_step(database, statement);
+    if (result > 0)
+        sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
+// A statement without parameters that was not prepared because of damage or memory is -EIO at least.
+static int no_statement(struct database *database)
+{
+    int error = errno_of(sqlite3_errcode(database->handle));
+    return error ? error : -EIO;
+}
+
+static int run_plain(struct database *database, enum statement which)
+{
+    sqlite3_stmt *statement = database_statement(database, which);
+    return statement ? run(database, statement) : no_statement(database);
+}
+
+// ---- Opening ---------------------------------------------------------------------------------------------------------
+
+static int execute(struct database *database, const char *sql, const char *doing)
+{
+    int code = sqlite3_exec(database->handle, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : database_error(database, code, doing);
+}
+
+static int pragma(struct database *database, const char *sql, int64_t *value)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? 0 : database_error(database, code, "read the file's head");
+}
+
+// Is it ours, and of a version that we know? *empty: a file without any table.
+static int check_head(struct database *database, int *empty, char *why, size_t why_size)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    int error = pragma(database, "pragma application_id", &application);
+    if (!error)
+        error = pragma(database, "pragma user_version", &version);
+    if (!error)
+        error = pragma(database, "select count(*) from sqlite_schema", &tables);
+    if (error)
+        return error;
+    *empty = tables == 0 && application == 0;
+    if (!*empty && application != DATABASE_APPLICATION) {
+        snprintf(why, why_size, "%s: is a database, but not an experience log of beliefd", database->path);
+        return -EUCLEAN;
+    }
+    if (!*empty && version > DATABASE_VERSION) {
+        snprintf(why, why_size, "%s: version %lld of the log was made by a later beliefd; this one knows up to %d",
+                 database->path, (long long)version, DATABASE_VERSION);
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+// What is read at start is read whole: the sessions, and the way to the last transition.
+static int check_tables(struct database *database)
+{
+    int64_t count;
+    uint64_t id;
+    int error = pragma(database, "select count(*) + coalesce(sum(length(name) + length(digest)), 0) from session", &count);
+    if (!error)
+        error = pragma(database, "select count(*) from meta", &count);
+    return error ? error : database_last_id(database, &id);
+}
+
+static int fail(struct database *database, int error, char *why, size_t why_size)
+{
+    if (why_size && why[0] == '\0') {
+        if (error == -EUCLEAN)
+            snprintf(why, why_size, "%s: the database is damaged; keep a copy of it and of its -wal file, then `sqlite3 %s "
+                     ".recover | sqlite3 new.db` saves what can be read (%s)", database->path, database->path,
+                     database->error);
+        else
+            snprintf(why, why_size, "%s: %s", database->path, database->error);
+    }
+    database_close(database);
+    return error;
+}
+
+int database_open(struct database *database, const char *directory, char *why, size_t why_size)
+{
+    *database = (struct database){0};
+    if (why_size)
+        why[0] = '\0';
+    snprintf(database->path, sizeof database->path, "%s/%s", directory, DATABASE_FILE);
+    int file = open(database->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);  // SQLite would let everybody read
+    if (file >= 0)
+        close(file);
+    int code = sqlite3_open_v2(database->path, &database->handle,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK)
+        return fail(database, database_error(database, code, "open it"), why, why_size);
+    sqlite3_busy_timeout(database->handle, BUSY_MS);
+    char settings[256];
+    // The page size counts for a new file only. Spilling would write half a transaction; checkpoints are the writer's.
+    snprintf(settings, sizeof settings,
+             "pragma page_size = %d; pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0;"
+             "pragma cache_size = -%d; pragma cache_spill = off; pragma secure_delete = off; pragma trusted_schema = off",
+             PAGE_BYTES, CACHE_KB);
+    int empty = 0, error = check_head(database, &empty, why, why_size);
+    if (!error)
+        error = execute(database, settings, "use it");
+    if (!error && empty) {
+        char stamp[128];
+        snprintf(stamp, sizeof stamp, "pragma application_id = %d; pragma user_version = %d", DATABASE_APPLICATION,
+                 DATABASE_VERSION);
+        error = execute(database, "begin immediate", "make the tables");
+        if (!error)
+            error = execute(database, SCHEMA, "make the tables");
+        if (!error)
+            error = execute(database, stamp, "make the tables");
+        if (!error)
+            error = execute(database, "commit", "make the tables");
+    }
+    if (!error)
+        error = check_tables(database);
+    return error ? fail(database, error, why, why_size) : 0;
+}
+
+int database_open_reader(struct database *database, const char *path, char *why, size_t why_size)
+{
+    *database = (struct database){0};
+    if (why_size)
+        why[0] = '\0';
+    struct stat status;
+    int is_directory = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    snprintf(database->path, sizeof database->path, "%s%s", path, is_directory ? "/" DATABASE_FILE : "");
+    if (access(database->path, F_OK) != 0) {
+        snprintf(why, why_size, "%s: there is no experience log", database->path);
+        return -ENOENT;
+    }
+    int code = sqlite3_open_v2(database->path, &database->handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK)
+        return fail(database, database_error(database, code, "open it"), why, why_size);
+    sqlite3_busy_timeout(database->handle, BUSY_MS);
+    int empty = 0, error = check_head(database, &empty, why, why_size);
+    if (!error && empty) {
+        snprintf(why, why_size, "%s: is empty", database->path);
+        error = -EUCLEAN;
+    }
+    if (!error)
+        error = run_plain(database, SQL_BEGIN_READ);
+    if (!error)
+        error = check_tables(database);
+    return error ? fail(database, error, why, why_size) : 0;
+}
+
+void database_close(struct database *database)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(database->statements[i]);
+    sqlite3_close(database->handle);
+    database->handle = NULL;
+    memset(database->statements, 0, sizeof database->statements);
+}
+
+int database_begin(struct database *database) { return run_plain(database, SQL_BEGIN); }
+int database_commit(struct database *database) { return run_plain(database, SQL_COMMIT); }
+
+void database_rollback(struct database *database)
+{
+    char error[sizeof database->error];
+    memcpy(error, database->error, sizeof error);  // what led here is what is told
+    if (!sqlite3_get_autocommit(database->handle))
+        run_plain(database, SQL_ROLLBACK);
+    memcpy(database->error, error, sizeof error);
+}
+
+// ---- Writing ---------------------------------------------------------------------------------------------------------
+
+static void bind_floats(sqlite3_stmt *statement, int place, const float *numbers, size_t count)
+{
+    // A NULL pointer would bind NULL, and an empty vector is not that.
+    sqlite3_bind_blob(statement, place, count ? (const void *)numbers : "", (int)(count * sizeof *numbers), SQLITE_STATIC);
+}
+
+int database_put_transition(struct database *database, const struct store_transition *t, uint64_t now_ms)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_PUT_TRANSITION);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)t->session);
+    sqlite3_bind_int64(s, 2, t->writer);
+    sqlite3_bind_int64(s, 3, (int64_t)t->seq);
+    sqlite3_bind_int64(s, 4, t->task);
+    sqlite3_bind_int64(s, 5, t->status);
+    sqlite3_bind_int64(s, 6, t->first != 0);
+    sqlite3_bind_int64(s, 7, t->last != 0);
+    sqlite3_bind_int64(s, 8, (int64_t)now_ms);
+    sqlite3_bind_double(s, 9, t->reward);  // a NaN becomes NULL
+    bind_floats(s, 10, t->observation, t->observation_dim);
+    bind_floats(s, 11, t->action, t->action_dim);
+    bind_floats(s, 12, t->next_observation, t->observation_dim);
+    sqlite3_bind_int64(s, 13, (int64_t)checksum_transition(t));
+    return run(database, s);
+}
+
+int database_put_session(struct database *database, const struct store_session *session, uint64_t now_ms, uint64_t run_s)
+{
+    // Somebody has the name already: another session, which the new one replaces.
+    sqlite3_stmt *s = database_statement(database, SQL_RENAME);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_text(s, 1, session->name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 2, (int64_t)session->id);
+    int error = database_step(database, s);
+    if (error > 0) {
+        uint64_t other = (uint64_t)sqlite3_column_int64(s, 0);
+        sqlite3_reset(s);
+        error = database_forget(database, other);
+    }
+    if (error)
+        return error;
+    s = database_statement(database, SQL_PUT_SESSION);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)session->id);
+    sqlite3_bind_text(s, 2, session->name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 3, session->identity ? session->identity : "", -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 4, session->model, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 5, session->model_digest, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 6, (int64_t)session->epoch);
+    sqlite3_bind_int64(s, 7, session->task);
+    sqlite3_bind_int64(s, 8, session->hold_prior != 0);
+    sqlite3_bind_int64(s, 9, (int64_t)session->count);
+    sqlite3_bind_blob(s, 10, session->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 11, (int64_t)now_ms);
+    sqlite3_bind_int64(s, 12, (int64_t)run_s);
+    return run(database, s);
+}
+
+int database_touch(struct database *database, uint64_t session, uint64_t count, const uint8_t *digest, uint64_t now_ms,
+                   uint64_t run_s, int *known)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_TOUCH);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)session);
+    sqlite3_bind_int64(s, 2, (int64_t)count);
+    sqlite3_bind_blob(s, 3, digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 4, (int64_t)now_ms);
+    sqlite3_bind_int64(s, 5, (int64_t)run_s);
+    int error = run(database, s);
+    *known = !error && sqlite3_changes(database->handle) > 0;
+    return error;
+}
+
+int database_put_state(struct database *database, uint64_t session, const uint8_t *bytes, size_t size, uint64_t now_ms)
+{
+    uint8_t hash[SHA256_DIGEST_LENGTH];
+    sqlite3_stmt *s = database_statement(database, SQL_PUT_STATE);
+    if (!s)
+        return no_statement(database);
+    SHA256(bytes, size, hash);
+    sqlite3_bind_int64(s, 1, (int64_t)session);
+    sqlite3_bind_int64(s, 2, (int64_t)now_ms);
+    sqlite3_bind_blob(s, 3, hash, sizeof hash, SQLITE_STATIC);
+    sqlite3_bind_blob(s, 4, size ? (const void *)bytes : "", (int)size, SQLITE_STATIC);
+    return run(database, s);
+}
+
+static int run_with_id(struct database *database, enum statement which, uint64_t id)
+{
+    sqlite3_stmt *s = database_statement(database, which);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)id);
+    return run(database, s);
+}
+
+int database_forget(struct database *database, uint64_t session)
+{
+    int error = run_with_id(database, SQL_FORGET, session);
+    if (!error)
+        error = run_with_id(database, SQL_FORGET_SESSION, session);
+    return error ? error : run_with_id(database, SQL_FORGET_STATE, session);
+}
+
+int database_delete_piece(struct database *database)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_NEXT_FORGOTTEN);
+    if (!s)
+        return no_statement(database);
+    int found = database_step(database, s);
+    if (found <= 0)
+        return found;
+    uint64_t session = (uint64_t)sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    s = database_statement(database, SQL_DELETE_PIECE);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)session);
+    sqlite3_bind_int64(s, 2, DATABASE_PIECE);
+    int error = run(database, s);
+    if (!error && sqlite3_changes(database->handle) < DATABASE_PIECE)
+        error = run_with_id(database, SQL_FORGOTTEN, session);
+    return error ? error : 1;
+}
+
+int database_silent(struct database *database, uint64_t run_s, uint64_t after, uint64_t *id)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_SILENT);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)run_s);
+    sqlite3_bind_int64(s, 2, (int64_t)after);
+    int found = database_step(database, s);
+    *id = found > 0 ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+    if (found > 0)
+        sqlite3_reset(s);
+    return found < 0 ? found : 0;
+}
+
+int database_put_model(struct database *database, const char *digest, const char *name, const uint8_t *bytes,
+                       size_t size, uint64_t now_ms)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_PUT_MODEL);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_text(s, 1, digest, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 3, (int64_t)now_ms);
+    sqlite3_bind_blob(s, 4, bytes, (int)size, SQLITE_STATIC);
+    return run(database, s);
+}
+
+int database_set_meta(struct database *database, const char *name, uint64_t value)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_SET_META);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 2, (int64_t)value);
+    return run(database, s);
+}
+
+// ---- Reading ---------------------------------------------------------------------------------------------------------
+
+// The first column of the first row; 0 without a row.
+static int number(struct database *database, sqlite3_stmt *s, uint64_t *value)
+{
+    *value = 0;
+    if (!s)
+        return no_statement(database);
+    int found = database_step(database, s);
+    if (found > 0) {
+        *value = (uint64_t)sqlite3_column_int64(s, 0);
+        sqlite3_reset(s);
+    }
+    return found < 0 ? found : 0;
+}
+
+int database_meta(struct database *database, const char *name, uint64_t *value)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_META);
+    if (s)
+        sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    return number(database, s, value);
+}
+
+int database_last_id(struct database *database, uint64_t *id)
+{
+    return number(database, database_statement(database, SQL_LAST_ID), id);
+}
+
+int database_used_bytes(struct database *database, uint64_t *bytes)
+{
+    uint64_t pages, free_pages;
+    int error = number(database, database_statement(database, SQL_PAGES), &pages);
+    if (!error)
+        error = number(database, database_statement(database, SQL_FREE_PAGES), &free_pages);
+    if (!error)
+        *bytes = (pages - free_pages) * PAGE_BYTES;
+    return error;
+}
+
+static const char *text(sqlite3_stmt *s, int column)
+{
+    const char *value = (const char *)sqlite3_column_text(s, column);
+    return value ? value : "";
+}
+
+void database_session_row(sqlite3_stmt *s, struct store_session *session)
+{
+    *session = (struct store_session){
+        .id = (uint64_t)sqlite3_column_int64(s, 0), .name = text(s, 1), .identity = text(s, 2), .model = text(s, 3),
+        .model_digest = text(s, 4), .epoch = (uint64_t)sqlite3_column_int64(s, 5),
+        .task = (uint32_t)sqlite3_column_int64(s, 6), .hold_prior = sqlite3_column_int(s, 7),
+        .count = (uint64_t)sqlite3_column_int64(s, 8),
+    };
+    const void *digest = sqlite3_column_blob(s, 9);
+    if (digest && sqlite3_column_bytes(s, 9) == STORE_DIGEST_SIZE)
+        memcpy(session->digest, digest, STORE_DIGEST_SIZE);
+}
+
+int database_transition_row(struct database *database, sqlite3_stmt *s, struct store_transition *t, float *numbers,
+                            size_t limit, size_t *need)
+{
+    size_t sizes[3];
+    for (int i = 0; i < 3; i++)
+        sizes[i] = (size_t)sqlite3_column_bytes(s, 8 + i);
+    *need = (sizes[0] + sizes[1] + sizes[2]) / sizeof(float);
+    if (*need > limit)
+        return -E2BIG;
+    float *at = numbers;
+    for (int i = 0; i < 3; i++) {
+        if (sizes[i])
+            memcpy(at, sqlite3_column_blob(s, 8 + i), sizes[i]);
+        at += sizes[i] / sizeof(float);
+    }
+    *t = (struct store_transition){
+        .session = (uint64_t)sqlite3_column_int64(s, 0), .writer = (uint32_t)sqlite3_column_int64(s, 1),
+        .seq = (uint64_t)sqlite3_column_int64(s, 2), .task = (uint32_t)sqlite3_column_int64(s, 3),
+        .status = (uint32_t)sqlite3_column_int64(s, 4), .first = sqlite3_column_int(s, 5),
+        .last = sqlite3_column_int(s, 6),
+        .reward = sqlite3_column_type(s, 7) == SQLITE_NULL ? __builtin_nanf("") : (float)sqlite3_column_double(s, 7),
+        .observation = numbers, .action = numbers + sizes[0] / sizeof(float),
+        .next_observation = numbers + (sizes[0] + sizes[1]) / sizeof(float),
+        .observation_dim = sizes[0] / sizeof(float), .action_dim = sizes[1] / sizeof(float),
+    };
+    if (sizes[0] != sizes[2] || sizes[0] % sizeof(float) || sizes[1] % sizeof(float) ||
+        (uint64_t)sqlite3_column_int64(s, 11) != checksum_transition(t)) {
+        snprintf(database->error, sizeof database->error, "%s: transition (session %llu, writer %u, seq %llu) was damaged",
+                 DATABASE_FILE, (unsigned long long)t->session, t->writer, (unsigned long long)t->seq);
+        return -EUCLEAN;
+    }
+    return 0;
+}
+
+// A copy of a row's bytes, at least one byte of memory.
+static int copy_bytes(sqlite3_stmt *s, int column, uint8_t **bytes, size_t *size)
+{
+    *size = (size_t)sqlite3_column_bytes(s, column);
+    *bytes = malloc(*size + 1);
+    if (*bytes == NULL)
+        return -ENOMEM;
+    if (*size)
+        memcpy(*bytes, sqlite3_column_blob(s, column), *size);
+    return 0;
+}
+
+int database_state(struct database *database, uint64_t session, uint8_t **bytes, size_t *size)
+{
+    *bytes = NULL;
+    sqlite3_stmt *s = database_statement(database, SQL_STATE);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_int64(s, 1, (int64_t)session);
+    int found = database_step(database, s);
+    if (found <= 0)
+        return found < 0 ? found : -ENOENT;
+    uint8_t hash[SHA256_DIGEST_LENGTH];
+    int error = copy_bytes(s, 1, bytes, size);
+    if (!error)
+        SHA256(*bytes, *size, hash);
+    if (!error && (sqlite3_column_bytes(s, 0) != sizeof hash || memcmp(sqlite3_column_blob(s, 0), hash, sizeof hash))) {
+        snprintf(database->error, sizeof database->error, "%s: the state of session %llu was damaged", DATABASE_FILE,
+                 (unsigned long long)session);
+        error = -EUCLEAN;
+    }
+    sqlite3_reset(s);
+    if (error) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return error;
+}
+
+int database_model(struct database *database, const char *digest, uint8_t **bytes, size_t *size)
+{
+    *bytes = NULL;
+    sqlite3_stmt *s = database_statement(database, SQL_MODEL);
+    if (!s)
+        return no_statement(database);
+    sqlite3_bind_text(s, 1, digest, -1, SQLITE_STATIC);
+    int found = database_step(database, s);
+    if (found < 0)
+        return found;
+    if (found == 0) {
+        snprintf(database->error, sizeof database->error, "%s: has no model %.16s", DATABASE_FILE, digest);
+        return -ENOENT;
+    }
+    int error = copy_bytes(s, 0, bytes, size);
+    sqlite3_reset(s);
+    return error;
+}
