@@ -35,24 +35,6 @@ static enum wire_status status_of(enum observe_status status)
     }
 }
 
-// Writer 0's number of the transition that was taken, absorbed or refused: it will not be taken again.
-static void mark_seen(struct session *session, uint64_t seq)
-{
-    struct seen *seen = &session->writers[0].seen;
-    // The number after the last transition was used up by an Act: no transition leads to it.
-    uint64_t numbers[] = {seq - 1, seq};
-    for (size_t i = seq - 1 != session->last_transition + 1 || seq == 1; i < 2; i++) {
-        if (seen_add(seen, numbers[i]) >= 0)
-            continue;
-        // A control step is never refused for breaks of long ago; what lies in the oldest one is given up.
-        log_event(LOG_WARNING, "gap_closed", LOG_TEXT("session", session->name),
-                  LOG_NUMBER("after", seen->ranges[0].last), LOG_NUMBER("before", seen->ranges[1].first));
-        seen_close_oldest_gap(seen);
-        seen_add(seen, numbers[i]);
-    }
-    session->last_transition = seq;
-}
-
 // Observe: only the sessions that report a transition. item[i] tells which of the requests has which.
 static size_t observe(struct served *served, struct observation_item *item[])
 {
@@ -108,8 +90,16 @@ static void advance(struct session *session, const struct action_item *item, enu
         .reward_p = judged_p(session->served, item, HEAD_REWARD),
         .transition_p = judged_p(session->served, item, HEAD_TRANSITION)};
     digest_bytes(session->last_step.digest, agent_belief_digest(&session->belief));
-    if (session->waiting != WAITING_ACT)
-        mark_seen(session, session->seq);
+    if (session->waiting == WAITING_ACT) {
+        session->by_act = 1;
+    } else {
+        // No transition leads to the number of an Act.
+        if (session->by_act && session->seq > 1)
+            session_mark_seen(session, session->seq - 1);
+        session_mark_seen(session, session->seq);
+        session->last_transition = session->seq;
+        session->by_act = 0;
+    }
     session->waiting = WAITING_FOR_NOTHING;
 }
 

@@ -6,6 +6,7 @@
 #include "limits.h"
 
 #include "proto/frame.h"
+#include "proto/wire.h"
 
 struct door;
 struct session;
@@ -25,14 +26,24 @@ enum connection_state {
     CONNECTION_DROPPED,  // to be closed at once, with nothing more to say
 };
 
-enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_FENCED };
+enum slot_state {
+    SLOT_FREE,
+    SLOT_HELD,    // the session is here and this connection's
+    SLOT_AWAY,    // it left this server's memory (another loop, the disk) and comes back when it is asked for
+    SLOT_FENCED,
+};
 
 // A handle is generation << 16 | index + 1, so that a stale one never names a later session.
 struct slot {
     enum slot_state state;
     uint32_t handle;
     struct session *session;  // while held
+    char name[WIRE_SESSION_LIMIT + 1];  // of the session, while away
+    uint64_t epoch;                     // the same
 };
+
+// CONNECTION_ENDED: the peer sends no more. CONNECTION_LEAVING: we take leave of it.
+enum connection_ending { CONNECTION_ENDED = 1, CONNECTION_LEAVING };
 
 enum connection_list_kind { LIST_OUTPUT, LIST_BACKLOG, LIST_COUNT };
 
@@ -48,6 +59,9 @@ struct connection {
     struct frame_buffer in, out;
     size_t promised;               // bytes of `out` that replies which are under way will take
     size_t waiting;                // its requests in the waiting batches
+    size_t deferred;               // its replies that wait for the disk
+    size_t parked;                 // its requests that wait for a session to come
+    int ending;                    // when none of these is left: CONNECTION_ENDED, CONNECTION_LEAVING
     size_t taken;                  // requests taken in turn number taken_turn
     uint64_t taken_turn;
     struct slot *slots;
@@ -55,6 +69,7 @@ struct connection {
     struct connection *previous, *next;        // all connections
     struct connection *list_next[LIST_COUNT];  // those with output, those with requests left over
     int listed[LIST_COUNT];
+    int held_back;                 // has requests left over, and as many that wait as it may
     int over_limit;                // came when all places were taken; only told so
     void *owner;                   // whoever moves the bytes
 };
@@ -73,5 +88,6 @@ static inline int connection_has_output(const struct connection *c) { return fra
 // Should bytes be read from it?
 static inline int connection_wants_input(const struct connection *c)
 {
-    return c->state == CONNECTION_CLOSING || (c->state == CONNECTION_SERVING && !c->listed[LIST_BACKLOG]);
+    return c->state == CONNECTION_CLOSING ||
+           (c->state == CONNECTION_SERVING && !c->listed[LIST_BACKLOG] && !c->held_back);
 }

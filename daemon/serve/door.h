@@ -14,8 +14,9 @@ struct server;
 
 struct door {
     const char *name;  // "frames", "grpc"
+    int has_handles;   // a session that was opened is held by its connection, by a handle; otherwise it is named
     // Bytes came, or there is room again, or another turn: takes what is whole from connection->in and gives it to
-    // request_take_message(), as far as limits.in_flight allows (the rest: server_list_add(LIST_BACKLOG)).
+    // request_take_message(), each if server_may_take() says so.
     void (*take)(struct server *server, struct connection *connection, uint64_t now_us);
     // The answer to what was taken as reply->request_id, which the door chose. Always succeeds; a connection that cannot
     // take it is dropped. (Frames: encoded into connection->out.)

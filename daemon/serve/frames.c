@@ -55,16 +55,14 @@ static int refuse_size(struct server *server, struct connection *connection, siz
 // The requests that are whole, until there are none, or no room for a reply, or others should have a turn.
 static void frames_take(struct server *server, struct connection *connection, uint64_t now_us)
 {
-    while (connection->state == CONNECTION_SERVING) {
+    while (connection->state == CONNECTION_SERVING && connection->ending != CONNECTION_LEAVING) {
         const uint8_t *body;
         size_t size;
         int found = frame_next(&connection->in, server->limits.frame_bytes, &body, &size);
         if (found == 0)
             break;
-        if (found > 0 && connection->taken == server->limits.in_flight) {
-            server_list_add(server, LIST_BACKLOG, connection);
+        if (found > 0 && !server_may_take(server, connection))
             break;
-        }
         int taken = found < 0 ? refuse_size(server, connection, size, now_us)
                               : take_body(server, connection, body, size, now_us);
         if (!taken) {
@@ -98,4 +96,4 @@ static void frames_reply(struct server *server, struct connection *connection, c
     server_list_add(server, LIST_OUTPUT, connection);
 }
 
-const struct door frame_door = {.name = "frames", .take = frames_take, .reply = frames_reply};
+const struct door frame_door = {.name = "frames", .has_handles = 1, .take = frames_take, .reply = frames_reply};

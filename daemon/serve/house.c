@@ -38,6 +38,7 @@ int house_new(struct house **out, const struct house_options *options, char *why
     }
     house->options = *options;
     house->catalogue = catalogue;
+    moved_init(&house->moved);
     pthread_mutex_init(&house->lock, NULL);
     for (size_t i = 0; i < options->servers; i++)
         mailbox_init(&house->mailboxes[i]);
@@ -61,6 +62,7 @@ void house_free(struct house *house)
         mailbox_release(&house->mailboxes[i]);
     catalogue_unref(house->catalogue);
     identities_unref(house->identities);
+    moved_release(&house->moved);
     pthread_mutex_destroy(&house->lock);
     free(house);
 }

@@ -13,6 +13,7 @@
 #include "limits.h"
 #include "mail.h"
 #include "metrics.h"
+#include "moved.h"
 
 #include "daemon/agent/model.h"
 #include "daemon/store/store.h"
@@ -42,6 +43,7 @@ struct house {
     struct house_options options;
     struct store *store;                  // NULL: durability is off
     struct mailbox mailboxes[SERVERS_LIMIT];
+    struct moved moved;                   // sessions that went to other daemons; has its own lock
     pthread_mutex_t lock;                 // of what follows
     struct server *servers[SERVERS_LIMIT];  // changed by house_enter and house_leave; NULL: none
     struct catalogue *catalogue;          // changes: house_catalogue

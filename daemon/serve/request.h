@@ -7,7 +7,7 @@ struct request {
     struct server *server;
     struct connection *connection;
     const struct wire_envelope *message;
-    uint64_t now_us;
+    uint64_t deadline_us, now_us;
 };
 
 // Each answers its request (Step and Act: has their batch answer it), or refuses it and changes nothing. The room
@@ -30,8 +30,23 @@ void request_done(const struct request *r, const struct session *session);
 // Everything that was asked of the connection and of the session (may be NULL) before is answered before.
 void request_settle(const struct request *r, const struct session *session);
 
-// The session of a handle, or NULL and the refusal was sent.
-struct session *request_session(const struct request *r, uint32_t handle);
+// What may be done with a session: everything by whom it belongs to (ACCESS_OWN), a look into it by learners and
+// observers too (ACCESS_READ).
+enum access { ACCESS_OWN, ACCESS_READ };
+
+// The session that a request names: by handle, or where that is 0 by name and epoch (which who only reads may leave
+// out). NULL: the refusal was sent, or the session is on its way here and the request is taken again when it comes.
+struct session *request_session(const struct request *r, uint32_t handle, const char *name, uint64_t epoch,
+                                enum access access);
+// By name alone, for an operator or a look.
+struct session *request_session_named(const struct request *r, const char *name, enum access access);
+// What request_session_named does but for permission and BUSY; *nowhere: there is no such session, the name is this
+// server's, and no refusal was sent.
+struct session *request_find(const struct request *r, const char *name, int *nowhere);
+// Was a session of that name handed over to another daemon? Then MOVED was sent, with the address.
+int request_refuse_moved(const struct request *r, const char *name);
+// 0: BUSY was sent, it is being handed over.
+int request_session_is_free(const struct request *r, struct session *session);
 
 // A vector of the right length with finite numbers? Otherwise the refusal was sent.
 int request_vector_is_valid(const struct request *r, struct wire_floats floats, size_t dim, const char *field);

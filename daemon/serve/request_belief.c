@@ -33,7 +33,7 @@ enum { ESTIMATE_DRAWS = 128 };
 void request_take_get_belief(const struct request *r)
 {
     const struct wire_get_belief *get = &r->message->get_belief;
-    struct session *session = request_session(r, get->handle);
+    struct session *session = request_session(r, get->handle, get->session, get->epoch, ACCESS_READ);
     if (!session)
         return;
     struct served *served = session->served;

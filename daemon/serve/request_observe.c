@@ -104,7 +104,7 @@ void request_take_observe(const struct request *r)
 {
     const struct wire_observe *observe = &r->message->observe;
     struct server *server = r->server;
-    struct session *session = request_session(r, observe->handle);
+    struct session *session = request_session(r, observe->handle, observe->session, observe->epoch, ACCESS_OWN);
     if (!session)
         return;
     if (observe->transition_count > OBSERVE_LIMIT) {
@@ -119,19 +119,16 @@ void request_take_observe(const struct request *r)
     }
     if (!transitions_are_valid(r, session))
         return;
-    const struct seen *before = NULL;
-    for (size_t i = 0; i < session->writer_count; i++)
-        if (session->writers[i].id == observe->writer)
-            before = &session->writers[i].seen;
+    struct writer *writer = session_find_writer(session, observe->writer);
     struct seen after;
-    if (sort_out(r, session, before, &after)) {
+    if (sort_out(r, session, writer ? &writer->seen : NULL, &after)) {
         request_refuse(r, WIRE_LIMIT, "transitions", server->limits.gaps,
                        "writer %u would have more than %zu gaps between its transitions", observe->writer,
                        server->limits.gaps);
         return;
     }
     int error = 0;
-    struct writer *writer = session_writer(session, observe->writer, &server->limits, &error);
+    writer = session_writer(session, observe->writer, &server->limits, &error);
     if (!writer) {
         if (error == -ENOSPC)
             request_refuse(r, WIRE_LIMIT, "writer", server->limits.writers, "no more than %zu writers",

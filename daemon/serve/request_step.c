@@ -21,7 +21,7 @@ static void reply_status(const struct request *r, const struct session *session,
 void request_take_step(const struct request *r)
 {
     const struct wire_step *step = &r->message->step;
-    struct session *session = request_session(r, step->handle);
+    struct session *session = request_session(r, step->handle, step->session, step->epoch, ACCESS_OWN);
     if (!session)
         return;
     if (session->waiting != WAITING_FOR_NOTHING)
@@ -65,7 +65,7 @@ void request_take_step(const struct request *r)
 void request_take_act(const struct request *r)
 {
     const struct wire_act *act = &r->message->act;
-    struct session *session = request_session(r, act->handle);
+    struct session *session = request_session(r, act->handle, act->session, act->epoch, ACCESS_OWN);
     if (!session)
         return;
     if (session->waiting != WAITING_FOR_NOTHING)

@@ -2,8 +2,9 @@
 #include "requests.h"
 
 #include "batch.h"
+#include "house_internal.h"
 #include "log.h"
-#include "request.h"
+#include "permission.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@ static void refuse(struct server *server, struct connection *connection, uint64_
     vsnprintf(message, sizeof message, format, arguments);
     struct wire_envelope reply = {.request_id = request_id, .kind = WIRE_ERROR};
     reply.error = (struct wire_error){.code = code, .field = field, .message = message, .limit = limit};
+    count_add(&server->metrics.refusals[code], 1);
     server_reply(server, connection, &reply);
 }
 
@@ -61,20 +63,6 @@ void request_settle(const struct request *r, const struct session *session)
         batch_run_all(r->server);
 }
 
-struct session *request_session(const struct request *r, uint32_t handle)
-{
-    const struct slot *slot = connection_slot(r->connection, handle);
-    if (slot && slot->state == SLOT_HELD)
-        return slot->session;
-    request_settle(r, NULL);
-    if (slot)
-        request_refuse(r, WIRE_FENCED, "handle", 0, "the session was opened again elsewhere");
-    else
-        request_refuse(r, WIRE_UNKNOWN_SESSION, "handle", 0, "handle %u names no session on this connection",
-                       handle);
-    return NULL;
-}
-
 static int all_finite(struct wire_floats floats)
 {
     int finite = 1;
@@ -107,18 +95,40 @@ void request_done(const struct request *r, const struct session *session)
     server_reply(r->server, r->connection, &reply);
 }
 
+// A token says who is there from now on. 0: the refusal was sent.
+static int identify(const struct request *r)
+{
+    struct connection *connection = r->connection;
+    struct identity identity;
+    int known = house_identify(r->server->house, r->message->hello.token, &identity);
+    if (known == 1)
+        connection->identity = identity;
+    if (known >= 0)
+        return 1;
+    log_event(LOG_WARNING, "unknown_token", LOG_TEXT("peer", connection->peer));
+    request_refuse(r, WIRE_UNAUTHENTICATED, "token", 0, "nobody has this token");
+    return 0;
+}
+
 static void take_hello(const struct request *r)
 {
     const struct server *server = r->server;
     const struct catalogue *catalogue = server->serving.catalogue;
-    log_event(LOG_DEBUG, "hello", LOG_TEXT("peer", r->connection->peer),
-              LOG_TEXT("client", r->message->hello.client));
+    const struct wire_hello *hello = &r->message->hello;
+    if (hello->token && *hello->token && !identify(r))
+        return;
+    const struct identity *identity = &r->connection->identity;
+    log_event(LOG_DEBUG, "hello", LOG_TEXT("peer", r->connection->peer), LOG_TEXT("client", hello->client),
+              LOG_TEXT("identity", identity->name));
+    int known = identity->role != WIRE_ROLE_NONE;
     struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_WELCOME};
     reply.welcome = (struct wire_welcome){
-        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL, .models = catalogue->infos,
-        .model_count = catalogue->count,
+        .server = SERVER_NAME, .protocol = WIRE_PROTOCOL,
+        .models = known ? catalogue->infos : NULL, .model_count = known ? catalogue->count : 0,
         .max_frame_bytes = (uint32_t)server->limits.frame_bytes,
-        .max_in_flight = (uint32_t)server->limits.in_flight};
+        .max_in_flight = (uint32_t)server->limits.in_flight,
+        .identity = identity->name, .role = identity->role,
+        .durability = server->house->store ? server->house->options.durability : WIRE_DURABILITY_OFF};
     server_reply(r->server, r->connection, &reply);
 }
 
@@ -175,10 +185,13 @@ static void dispatch(const struct request *r)
 void request_take_message(struct server *server, struct connection *connection, const struct wire_envelope *message,
                           uint64_t deadline_us, uint64_t now_us)
 {
-    const struct request r = {server, connection, message, now_us};
+    const struct request r = {server, connection, message, deadline_us, now_us};
+    count_add(&server->metrics.requests[(size_t)message->kind < METRICS_KINDS ? message->kind : 0], 1);
     if (deadline_us != 0 && deadline_us <= now_us) {
         request_settle(&r, NULL);
         request_refuse(&r, WIRE_DEADLINE, "", 0, "its time was up before it began");
+    } else if (!permission_given(&r)) {
+        return;
     } else if (message->kind == WIRE_STEP) {
         request_take_step(&r);
     } else if (message->kind == WIRE_ACT) {

@@ -2,10 +2,12 @@
 // what a request means is in request_*.c, the passes are in batch.c.
 #include "server.h"
 
+#include "arrival.h"
 #include "batch.h"
 #include "door.h"
 #include "house_internal.h"
 #include "log.h"
+#include "permission.h"
 #include "requests.h"
 
 #include <errno.h>
@@ -89,6 +91,7 @@ void server_free(struct server *server)
     }
     if (server->sessions.buckets)
         session_table_release(&server->sessions);
+    guests_release(server);
     house_leave(server->house, server);
     free(server->ranges);
     free(server->statuses);
@@ -141,6 +144,60 @@ static void list_remove(struct server *server, enum connection_list_kind kind, s
     connection->listed[kind] = 0;
 }
 
+int server_may_take(struct server *server, struct connection *connection)
+{
+    size_t limit = server->limits.in_flight;
+    if (connection->taken >= limit)
+        server_list_add(server, LIST_BACKLOG, connection);
+    else if (connection->deferred + connection->parked >= limit)
+        connection->held_back = 1;
+    else
+        return 1;
+    return 0;
+}
+
+// Nothing of it is under way any more.
+static void end(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    if (connection->ending == CONNECTION_ENDED ||
+        !request_farewell(server, connection, WIRE_DRAINING, 0, now_us, "the daemon is stopping"))
+        connection_move(connection, CONNECTION_CLOSING, now_us);
+    server_list_add(server, LIST_OUTPUT, connection);
+}
+
+void server_waited(struct server *server, struct connection *connection, uint64_t now_us)
+{
+    if (connection->held_back) {
+        connection->held_back = 0;
+        server_list_add(server, LIST_BACKLOG, connection);
+    }
+    if (connection->ending && connection->deferred + connection->parked == 0)
+        end(server, connection, now_us);
+}
+
+// Nothing more is taken from it; what is under way is still answered.
+static void begin_end(struct server *server, struct connection *connection, enum connection_ending how,
+                      uint64_t now_us)
+{
+    if (connection->waiting > 0)
+        batch_run_all(server);
+    connection->ending = how;
+    if (connection->deferred + connection->parked == 0)
+        end(server, connection, now_us);
+}
+
+void server_let_go(struct session *session)
+{
+    if (!session->owner)
+        return;
+    struct slot *slot = connection_slot(session->owner, session->handle);
+    slot->state = SLOT_AWAY;
+    slot->session = NULL;
+    slot->epoch = session->epoch;
+    strcpy(slot->name, session->name);
+    session->owner = NULL;
+}
+
 void server_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply)
 {
     const struct door *door = connection->door ? connection->door : &frame_door;
@@ -181,7 +238,7 @@ void server_disconnect(struct server *server, struct connection *connection, uin
         if (connection->slots[i].state != SLOT_HELD)
             continue;
         connection->slots[i].session->owner = NULL;
-        connection->slots[i].session->idle_since_us = now_us;
+        connection->slots[i].session->heard_us = now_us;
     }
     list_remove(server, LIST_OUTPUT, connection);
     list_remove(server, LIST_BACKLOG, connection);
@@ -232,10 +289,7 @@ void server_received(struct server *server, struct connection *connection, size_
 
 void server_ended(struct server *server, struct connection *connection, uint64_t now_us)
 {
-    if (connection->waiting > 0)
-        batch_run_all(server);
-    connection_move(connection, CONNECTION_CLOSING, now_us);
-    server_list_add(server, LIST_OUTPUT, connection);
+    begin_end(server, connection, CONNECTION_ENDED, now_us);
 }
 
 void server_turn(struct server *server, uint64_t now_us)
@@ -293,6 +347,8 @@ static void check_connection(struct server *server, struct connection *connectio
     uint64_t in_state = now_us - connection->state_since_us;
     switch (connection->state) {
     case CONNECTION_SERVING:
+        if (connection->ending || connection->deferred + connection->parked > 0)
+            break;
         if (now_us - connection->heard_us >= limits->connection_idle_us) {
             log_event(LOG_INFO, "idle", LOG_TEXT("peer", connection->peer));
             request_farewell(server, connection, WIRE_IDLE, limits->connection_idle_us / 1000000, now_us,
@@ -323,8 +379,9 @@ void server_tick(struct server *server, uint64_t now_us)
     }
     for (struct session *session = server->sessions.first, *next; session; session = next) {
         next = session->next;
-        if (session->owner || now_us - session->idle_since_us < server->limits.session_idle_us)
+        if (session->owner || now_us - session->heard_us < server->limits.session_idle_us)
             continue;
+        arrival_left(server, session);
         log_event(LOG_INFO, "session_expired", LOG_TEXT("session", session->name),
                   LOG_NUMBER("transitions", agent_belief_count(&session->belief)));
         session_free(&server->sessions, session);
@@ -344,9 +401,8 @@ void server_farewell(struct server *server, uint64_t now_us)
         if (connection->door && connection->door->drain) {
             batch_run_all(server);
             connection->door->drain(server, connection);
-        } else if (!request_farewell(server, connection, WIRE_DRAINING, 0, now_us, "the daemon is stopping")) {
-            connection_move(connection, CONNECTION_CLOSING, now_us);
-            server_list_add(server, LIST_OUTPUT, connection);
+        } else {
+            begin_end(server, connection, CONNECTION_LEAVING, now_us);
         }
     }
 }

@@ -15,6 +15,7 @@
 
 #include "connection.h"
 #include "house.h"
+#include "metrics.h"
 #include "served.h"
 #include "session.h"
 
@@ -31,6 +32,8 @@ struct server {
     uint64_t (*clock_us)(void);         // for the stage times in replies only
     struct serving serving;             // models
     struct session_table sessions;
+    struct guest *guests;               // identities that have a rate (permission.h)
+    struct metrics metrics;
     struct connection *first;           // all connections
     size_t connection_count;            // those within the limit
     size_t over_limit_count;
@@ -88,6 +91,12 @@ void server_drain(struct server *server);
 void server_farewell(struct server *server, uint64_t now_us);
 
 // For the files of this folder.
+// May a door take another request from it now? If not, it is taken up again by the door's `take` when it may.
+int server_may_take(struct server *server, struct connection *connection);
+// One of its requests that waited (for the disk, for a session) does not wait any more.
+void server_waited(struct server *server, struct connection *connection, uint64_t now_us);
+// The session is about to leave this server's memory: who holds it by handle finds it again by its name.
+void server_let_go(struct session *session);
 void server_list_add(struct server *server, enum connection_list_kind kind, struct connection *connection);
 // One reply, through the connection's door.
 void server_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply);

@@ -1,6 +1,7 @@
 // Sessions and their table; the contract is in session.h.
 #include "session.h"
 
+#include "log.h"
 #include "served.h"
 
 #include <errno.h>
@@ -123,11 +124,19 @@ void session_free(struct session_table *table, struct session *session)
     free(session);
 }
 
-struct writer *session_writer(struct session *session, uint32_t id, const struct limits *limits, int *error)
+struct writer *session_find_writer(const struct session *session, uint32_t id)
 {
     for (size_t i = 0; i < session->writer_count; i++)
         if (session->writers[i].id == id)
             return &session->writers[i];
+    return NULL;
+}
+
+struct writer *session_writer(struct session *session, uint32_t id, const struct limits *limits, int *error)
+{
+    struct writer *found = session_find_writer(session, id);
+    if (found)
+        return found;
     *error = -ENOSPC;
     if (session->writer_count == limits->writers)
         return NULL;
@@ -139,6 +148,26 @@ struct writer *session_writer(struct session *session, uint32_t id, const struct
     writer->id = id;
     seen_init(&writer->seen, ranges, limits->gaps + 1);
     return writer;
+}
+
+uint64_t session_gaps(const struct session *session)
+{
+    uint64_t gaps = 0;
+    for (size_t i = 0; i < session->writer_count; i++)
+        gaps += session->writers[i].seen.count > 1 ? session->writers[i].seen.count - 1 : 0;
+    return gaps;
+}
+
+void session_mark_seen(struct session *session, uint64_t seq)
+{
+    struct seen *seen = &session->writers[0].seen;
+    if (seen_add(seen, seq) >= 0)
+        return;
+    // A control step is never refused for breaks of long ago; what lies in the oldest one is given up.
+    log_event(LOG_WARNING, "gap_closed", LOG_TEXT("session", session->name),
+              LOG_NUMBER("after", seen->ranges[0].last), LOG_NUMBER("before", seen->ranges[1].first));
+    seen_close_oldest_gap(seen);
+    seen_add(seen, seq);
 }
 
 void digest_bytes(uint8_t out[WIRE_DIGEST_SIZE], struct digest digest)

@@ -2,9 +2,10 @@
 // A session: one robot's belief, where it is in its stream of observations, and what was seen of each writer. And
 // the table in which sessions are found by the name that the client chose.
 //
-// A session belongs to at most one connection. Every Open raises its epoch and fences who held it before. It
-// outlives its connection and waits for the next one.
+// A session is held by at most one connection, by handle, or by none and is then named with its epoch. Every Open raises
+// the epoch and fences who had it before. It outlives its connection and waits for the next request.
 
+#include "identity.h"
 #include "limits.h"
 #include "seen.h"
 
@@ -31,18 +32,24 @@ struct remembered {
     double reward_p, transition_p;
 };
 
-// A transition or observation that waits for the batch.
-enum waiting { WAITING_FOR_NOTHING, WAITING_STEP, WAITING_LAST_STEP, WAITING_ACT };
+// What waits for the batch. REPEAT: the last Step again, whose answer is not known any more and is made afresh.
+enum waiting { WAITING_FOR_NOTHING, WAITING_STEP, WAITING_LAST_STEP, WAITING_ACT, WAITING_REPEAT };
+
+// Writer 0's transitions up to `seq` are on disk once the log is at `position`.
+struct durable_mark {
+    uint64_t seq, position;    // position 0: none
+};
 
 struct session {
     char name[WIRE_SESSION_LIMIT + 1];
+    char identity[IDENTITY_NAME_LIMIT + 1];  // whose it is; empty: anybody's
     struct session *next_in_bucket;
     struct session *previous, *next;  // all sessions
     struct served *served;     // its model
-    struct connection *owner;  // NULL: nobody
+    struct connection *owner;  // holds it by handle; NULL: nobody
     uint32_t handle;           // on the owner's connection
     uint64_t epoch;
-    uint64_t idle_since_us;    // when it lost its owner
+    uint64_t heard_us;         // its last request, or when its owner left
     int hold_prior;
 
     struct agent_belief belief;
@@ -50,9 +57,24 @@ struct session {
     uint64_t seq;              // of the last observation
     uint64_t last_transition;  // highest number among writer 0's transitions
     int standing;              // there is an observation that a Step can follow
+    int by_act;                // that observation came by an Act, so no transition has its number
+    int action_known;          // `action` is what was answered to it
     float *observation;        // number seq                                         (obs)
     float *action;             // what was answered to it                            (act)
     struct remembered last_step;
+    uint64_t duplicates, refused;  // transitions, for the operator
+
+    // The experience log. Positions are of the server's queue.
+    uint64_t id;               // its number there; 0: nothing is logged
+    uint64_t position;         // of the last record
+    uint64_t state_position;   // of the last state; 0: none since it came here
+    uint64_t state_age;        // transitions since then
+    uint64_t durable_seq;
+    struct durable_mark marks[2];  // older, newer
+    uint64_t undurable_first, undurable_last;  // the lowest and highest number of writer 0 that the log could not take and
+                               //   that did not come again; 0: none
+
+    uint64_t frozen_until_us;  // is being handed over; 0: no
 
     enum waiting waiting;
     uint64_t new_seq;
@@ -82,7 +104,16 @@ struct session *session_new(struct session_table *table, const char *name, struc
                             const struct limits *limits);
 void session_free(struct session_table *table, struct session *session);
 
+// The writer, or NULL: nothing was seen of it.
+struct writer *session_find_writer(const struct session *session, uint32_t id);
 // The writer, made on first use. NULL with *error -ENOSPC (too many) or -ENOMEM.
 struct writer *session_writer(struct session *session, uint32_t id, const struct limits *limits, int *error);
+
+// Holes between the numbers seen, of all writers.
+uint64_t session_gaps(const struct session *session);
+
+// Writer 0's number of a transition that was taken or refused: it will not be taken again. Always succeeds; the oldest
+// hole is given up for it if need be.
+void session_mark_seen(struct session *session, uint64_t seq);
 
 void digest_bytes(uint8_t out[WIRE_DIGEST_SIZE], struct digest digest);  // little-endian words
