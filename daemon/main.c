@@ -21,6 +21,11 @@ static const char usage[] =
     "  --listen ADDRESS   unix:PATH, tcp:HOST:PORT on loopback or tls:HOST:PORT; may be repeated\n"
     "  --model FILE       a trained model; may be repeated, the first is the default\n"
     "  --config FILE      reads the rest from FILE (deploy/beliefd.conf explains every key)\n"
+    "  --loops N          threads that serve, one for each core\n"
+    "  --control ADDRESS  where operators ask (beliefctl): unix:PATH\n"
+    "  --admin HOST:PORT  metrics and health over HTTP\n"
+    "  --data DIRECTORY   keeps the experience log there; --durability off, interval or always\n"
+    "  --identities FILE  who may come, and what they may do\n"
     "  --check            checks configuration and models, then exits\n"
     "  --ready-fd N       writes READY and a newline to descriptor N once clients are answered\n"
     "  --version, --help\n";
@@ -31,19 +36,31 @@ struct options {
     int ready_fd;
 };
 
+// The key of the file that an option stands for.
+static const char *key_of(const char *option)
+{
+    return !strcmp(option, "data") ? "data_directory" : option;
+}
+
 // 0: go on; 1: exit with success; negative: a sentence.
 static int read_options(struct options *options, int argc, char **argv, char *why, size_t why_size)
 {
     static const struct option long_options[] = {
         {"listen", required_argument, NULL, 'l'},   {"model", required_argument, NULL, 'm'},
         {"config", required_argument, NULL, 'c'},   {"check", no_argument, NULL, 'n'},
+        {"control", required_argument, NULL, 'k'},  {"admin", required_argument, NULL, 'k'},
+        {"identities", required_argument, NULL, 'k'}, {"loops", required_argument, NULL, 'k'},
+        {"data", required_argument, NULL, 'k'},     {"durability", required_argument, NULL, 'k'},
         {"ready-fd", required_argument, NULL, 'r'}, {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},           {0}};
-    int option, error = 0;
+    int option, index = 0, error = 0;
     char *end;
     opterr = 0;
-    while (!error && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    while (!error && (option = getopt_long(argc, argv, "", long_options, &index)) != -1) {
         switch (option) {
+        case 'k':  // as in the file
+            error = config_set(&options->config, key_of(long_options[index].name), optarg, why, why_size);
+            break;
         case 'l':
             error = config_add_listen(&options->config, optarg, why, why_size);
             break;
@@ -99,11 +116,27 @@ static int provide_descriptors(const struct config *config, char *why, size_t wh
     return -EMFILE;
 }
 
+static int make_house(struct house **house, struct loops **loops, const struct options *options, char *why,
+                      size_t why_size)
+{
+    const struct config *config = &options->config;
+    *loops = loops_new(config->loops);
+    if (!*loops) {
+        snprintf(why, why_size, "no event loop");
+        return -ENOMEM;
+    }
+    return house_new(house, &(struct house_options){
+                                .limits = config->limits, .servers = config->loops,
+                                .model_paths = (const char *const *)config->models, .model_count = config->model_count,
+                                .clock_us = loop_clock_us, .wake = loops_wake, .context = *loops},
+                     why, why_size);
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.ready_fd = -1};
     struct house *house = NULL;
-    struct server *server = NULL;
+    struct loops *loops = NULL;
     char why[WHY_SIZE] = "";
     config_init(&options.config);
     int error = read_options(&options, argc, argv, why, sizeof why);
@@ -113,22 +146,17 @@ int main(int argc, char **argv)
     log_set_level((enum log_level)options.config.log_level);
     log_set_style(options.config.log_json ? LOG_AS_JSON : LOG_AS_TEXT);
     if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
-        (error = house_new(&house, &(struct house_options){
-                               .limits = options.config.limits, .servers = 1,
-                               .model_paths = (const char *const *)options.config.models,
-                               .model_count = options.config.model_count, .clock_us = loop_clock_us},
-                           why, sizeof why)) ||
-        (error = server_new(&server, house, 0, why, sizeof why)))
+        (error = make_house(&house, &loops, &options, why, sizeof why)))
         goto done;
     if (options.check_only)
         puts("beliefd: configuration and models are good");
     else
-        error = loop_run(server, &options.config, options.ready_fd, why, sizeof why);
+        error = loops_run(loops, house, &options.config, options.ready_fd, why, sizeof why);
 done:
     if (error < 0)
         fprintf(stderr, "beliefd: %s\n", why);
-    server_free(server);
     house_free(house);
+    loops_free(loops);
     config_release(&options.config);
     return error < 0;
 }

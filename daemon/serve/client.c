@@ -8,10 +8,12 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void closed(uv_handle_t *handle)
 {
     struct client *client = handle->data;
+    atomic_fetch_sub(&client->loop->client_count, 1);
     frame_buffer_release(&client->sending);
     free(client);
 }
@@ -182,11 +184,14 @@ static void name_peer(struct client *client, int is_unix, char *peer, size_t siz
     }
 }
 
-void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix)
+void client_start(struct loop *loop, int fd, const struct listener *listener)
 {
+    int is_unix = listener->socket.is_unix;
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
         log_event(LOG_ERROR, "accept_failed", LOG_TEXT("why", "no memory"));
+        atomic_fetch_sub(&loop->client_count, 1);
+        close(fd);
         return;
     }
     client->loop = loop;
@@ -195,9 +200,10 @@ void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix)
     else
         uv_tcp_init(&loop->uv, &client->uv.tcp);
     client->uv.handle.data = client;
-    int error = uv_accept(listener, &client->uv.stream);
+    int error = is_unix ? uv_pipe_open(&client->uv.pipe, fd) : uv_tcp_open(&client->uv.tcp, fd);
     if (error) {
         log_event(LOG_WARNING, "accept_failed", LOG_TEXT("why", uv_strerror(error)));
+        close(fd);
         client_close(client);
         return;
     }
@@ -205,7 +211,8 @@ void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix)
         uv_tcp_nodelay(&client->uv.tcp, 1);
     char peer[64];
     name_peer(client, is_unix, peer, sizeof peer);
-    const struct peer who = {.text = peer, .identity = {.role = WIRE_ROLE_ROBOT}};
+    const struct peer who = {.text = peer, .identity = {.role = WIRE_ROLE_ROBOT},
+                             .is_control = listener->is_control};
     client->connection = server_connect(loop->server, &who, loop_now_us(loop));
     if (!client->connection) {
         log_event(LOG_WARNING, "accept_failed", LOG_TEXT("peer", peer), LOG_TEXT("why", "no place"));

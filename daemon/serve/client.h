@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+struct listener;
 struct loop;
 
 // A socket in libuv, of either kind.
@@ -29,8 +30,9 @@ struct client {
     uv_shutdown_t shutdown;
 };
 
-// Accepts what the listening stream announces.
-void client_accept(struct loop *loop, uv_stream_t *listener, int is_unix);
+// Serves the connection fd, which it owns from now on, on this loop. loop->client_count has counted it already and
+// counts it until it is closed.
+void client_start(struct loop *loop, int fd, const struct listener *listener);
 // Sends what the connection holds, and ends it when it is through.
 void client_flush(struct client *client);
 void client_close(struct client *client);

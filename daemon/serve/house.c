@@ -28,8 +28,8 @@ static int load(struct house *house, const char *path, char *why, size_t why_siz
 
 int house_new(struct house **out, const struct house_options *options, char *why, size_t why_size)
 {
-    if (options->servers < 1 || options->servers > SERVERS_LIMIT)
-        return refuse(why, why_size, -EINVAL, "loops: 1 to %d", SERVERS_LIMIT);
+    if (options->servers < 1 || options->servers > LOOPS_LIMIT)
+        return refuse(why, why_size, -EINVAL, "loops: 1 to %d", LOOPS_LIMIT);
     struct house *house = calloc(1, sizeof *house);
     struct catalogue *catalogue = house ? catalogue_new() : NULL;
     if (!catalogue) {
@@ -167,7 +167,7 @@ static void changes_free(struct change *const *changes, size_t count)
 // From now on `catalogue` (owned) is what is served; one model in it is new.
 static int publish(struct house *house, struct catalogue *catalogue, struct shared_model *added)
 {
-    struct change *changes[SERVERS_LIMIT] = {0};
+    struct change *changes[LOOPS_LIMIT] = {0};
     size_t servers = house->options.servers;
     for (size_t i = 0; i < servers; i++) {
         struct served *fresh = added ? served_new(added) : NULL;

@@ -36,16 +36,14 @@ struct house_options {
     void *context;
 };
 
-enum { SERVERS_LIMIT = 64 };
-
 // Fields are for the files of this folder. Beyond start-up only those that say so change.
 struct house {
     struct house_options options;
     struct store *store;                  // NULL: durability is off
-    struct mailbox mailboxes[SERVERS_LIMIT];
+    struct mailbox mailboxes[LOOPS_LIMIT];
     struct moved moved;                   // sessions that went to other daemons; has its own lock
     pthread_mutex_t lock;                 // of what follows
-    struct server *servers[SERVERS_LIMIT];  // changed by house_enter and house_leave; NULL: none
+    struct server *servers[LOOPS_LIMIT];  // changed by house_enter and house_leave; NULL: none
     struct catalogue *catalogue;          // changes: house_catalogue
     struct identities *identities;        // NULL: none are configured
 };

@@ -1,17 +1,19 @@
-// The event loop; the contract is in loop.h. A turn: libuv polls and hands over bytes and connections, then the
-// check phase runs the batch and sends each connection's replies in one write.
+// The event loops; the contract is in loop.h. A turn: libuv polls and hands over bytes and mail, then the check phase
+// runs the batch and sends each connection's replies in one write.
 #include "loop.h"
 
 #include "log.h"
 #include "loop_internal.h"
+#include "server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 500, BACKLOG = 511 };
+enum { TICK_MS = 500 };
 
 uint64_t loop_clock_us(void)
 {
@@ -45,7 +47,10 @@ static void drain(struct loop *loop)
         server_farewell(loop->server, loop_now_us(loop));
         send_all(loop);
     }
-    if (loop->said_farewell && !loop->clients)
+    if (!loop->said_farewell || loop->clients)
+        return;
+    // The first one sees to signals and the time until all others have ended.
+    if (loop->index > 0 || atomic_load(&loop->loops->running) == 0)
         uv_stop(&loop->uv);
 }
 
@@ -81,116 +86,165 @@ static void tick(uv_timer_t *timer)
     loop->turn_us = 0;  // the poll that follows may wait
 }
 
-static void connected(uv_stream_t *stream, int status)
+static void begin_to_drain(struct loop *loop)
 {
-    struct listener *listener = stream->data;
-    if (status < 0)
-        log_event(LOG_WARNING, "accept_failed", LOG_TEXT("why", uv_strerror(status)));
-    else
-        client_accept(listener->loop, stream, listener->socket.is_unix);
+    loop->draining = 1;
+    server_drain(loop->server);
+    uv_idle_start(&loop->idle, keep_turning);
 }
 
-static void remove_sockets(const struct loop *loop)
+// Mail, or news for all loops.
+static void woken(uv_async_t *async)
 {
-    for (size_t i = 0; i < CONFIG_LISTEN_LIMIT; i++)
-        if (loop->listeners[i].opened)
-            listener_unlink(&loop->listeners[i].socket);
+    struct loop *loop = async->data;
+    if (!loop->server)
+        return;
+    server_take_mail(loop->server, loop_now_us(loop));
+    if (atomic_load(&loop->loops->drain) && !loop->draining)
+        begin_to_drain(loop);
+    if (atomic_load(&loop->loops->give_up))
+        uv_stop(&loop->uv);
 }
 
-static void stop_listening(struct loop *loop)
+static void wake_all(struct loops *loops)
 {
-    remove_sockets(loop);
-    for (size_t i = 0; i < CONFIG_LISTEN_LIMIT; i++) {
-        if (loop->listeners[i].opened)
-            uv_close(&loop->listeners[i].uv.handle, NULL);
-        loop->listeners[i].opened = 0;
-    }
+    for (size_t i = 0; i < loops->count; i++)
+        loops_wake(loops, i);
+}
+
+static size_t count_clients(const struct loops *loops)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < loops->count; i++)
+        count += atomic_load(&loops->loop[i]->client_count);
+    return count;
 }
 
 static void give_up(uv_timer_t *timer)
 {
-    struct loop *loop = timer->data;
-    log_event(LOG_WARNING, "drain_limit", LOG_NUMBER("connections", loop->server->connection_count));
-    uv_stop(&loop->uv);
+    struct loops *loops = timer->data;
+    log_event(LOG_WARNING, "drain_limit", LOG_NUMBER("connections", count_clients(loops)));
+    atomic_store(&loops->give_up, 1);
+    wake_all(loops);
 }
 
 static void signalled(uv_signal_t *handle, int number)
 {
-    struct loop *loop = handle->data;
-    if (loop->draining) {
+    struct loops *loops = handle->data;
+    if (atomic_load(&loops->drain)) {
         log_event(LOG_WARNING, "stopped_at_once", LOG_NUMBER("signal", number));
         _exit(1);
     }
-    log_event(LOG_INFO, "draining", LOG_NUMBER("signal", number),
-              LOG_NUMBER("connections", loop->server->connection_count));
-    loop->draining = 1;
-    stop_listening(loop);
-    server_drain(loop->server);
-    uv_timer_start(&loop->drain_limit, give_up, loop->config->drain_us / 1000, 0);
-    uv_idle_start(&loop->idle, keep_turning);
+    log_event(LOG_INFO, "draining", LOG_NUMBER("signal", number), LOG_NUMBER("connections", count_clients(loops)));
+    loops_stop_listening(loops);
+    uv_timer_start(&loops->drain_limit, give_up, loops->config->drain_us / 1000, 0);
+    atomic_store(&loops->drain, 1);
+    wake_all(loops);
 }
 
-static int start_listening(struct loop *loop, size_t i, char *why, size_t why_size)
+static void start_signals(struct loops *loops)
 {
-    struct listener *listener = &loop->listeners[i];
-    const struct address *address = &loop->config->listen[i];
-    int error = listener_open(&listener->socket, address, loop->config->socket_mode, why, why_size);
-    if (error)
-        return error;
-    listener->loop = loop;
-    if (listener->socket.is_unix)
-        uv_pipe_init(&loop->uv, &listener->uv.pipe, 0);
-    else
-        uv_tcp_init(&loop->uv, &listener->uv.tcp);
-    listener->uv.handle.data = listener;
-    listener->opened = 1;
-    error = listener->socket.is_unix ? uv_pipe_open(&listener->uv.pipe, listener->socket.fd)
-                                     : uv_tcp_open(&listener->uv.tcp, listener->socket.fd);
-    if (error)
-        close(listener->socket.fd);
-    else
-        error = uv_listen(&listener->uv.stream, BACKLOG, connected);
-    if (error) {
-        snprintf(why, why_size, "%s: %s", address->text, uv_strerror(error));
-        return error;
-    }
-    log_event(LOG_INFO, "listen", LOG_TEXT("address", address->text), LOG_NUMBER("port", listener->socket.port));
-    return 0;
+    uv_loop_t *uv = &loops->loop[0]->uv;
+    uv_timer_init(uv, &loops->drain_limit);
+    uv_signal_init(uv, &loops->terminate);
+    uv_signal_init(uv, &loops->interrupt);
+    loops->drain_limit.data = loops->terminate.data = loops->interrupt.data = loops;
+    uv_signal_start(&loops->terminate, signalled, SIGTERM);
+    uv_signal_start(&loops->interrupt, signalled, SIGINT);
+}
+
+static void start(struct loop *loop)
+{
+    uv_check_init(&loop->uv, &loop->check);
+    uv_idle_init(&loop->uv, &loop->idle);
+    uv_timer_init(&loop->uv, &loop->tick);
+    loop->check.data = loop->idle.data = loop->tick.data = loop;
+    uv_check_start(&loop->check, end_turn);
+    uv_timer_start(&loop->tick, tick, TICK_MS, TICK_MS);
+    loops_wake(loop->loops, loop->index);  // what was posted before
 }
 
 static void close_one(uv_handle_t *handle, void *data)
 {
     (void)data;
-    if (!uv_is_closing(handle))
+    if (!uv_is_closing(handle) && handle->type != UV_ASYNC)
         uv_close(handle, NULL);
 }
 
-static int start(struct loop *loop, char *why, size_t why_size)
+static void nothing(uv_handle_t *handle)
 {
-    uv_check_init(&loop->uv, &loop->check);
-    uv_idle_init(&loop->uv, &loop->idle);
-    uv_timer_init(&loop->uv, &loop->tick);
-    uv_timer_init(&loop->uv, &loop->drain_limit);
-    uv_signal_init(&loop->uv, &loop->terminate);
-    uv_signal_init(&loop->uv, &loop->interrupt);
-    loop->check.data = loop->idle.data = loop->tick.data = loop->drain_limit.data = loop;
-    loop->terminate.data = loop->interrupt.data = loop;
-    for (size_t i = 0; i < loop->config->listen_count; i++) {
-        int error = start_listening(loop, i, why, why_size);
-        if (error)
-            return error;
-    }
-    uv_check_start(&loop->check, end_turn);
-    uv_timer_start(&loop->tick, tick, TICK_MS, TICK_MS);
-    uv_signal_start(&loop->terminate, signalled, SIGTERM);
-    uv_signal_start(&loop->interrupt, signalled, SIGINT);
-    return 0;
+    (void)handle;
 }
 
-static void say_ready(const struct loop *loop, int ready_fd)
+// Closes all but the wake, which others may still call.
+static void stop(struct loop *loop)
 {
-    log_event(LOG_INFO, "ready", LOG_TEXT("version", SERVER_NAME), LOG_NUMBER("models", loop->server->serving.catalogue->count),
-              LOG_NUMBER("addresses", loop->config->listen_count));
+    while (loop->clients)
+        client_close(loop->clients);
+    uv_walk(&loop->uv, close_one, NULL);
+    uv_unref((uv_handle_t *)&loop->wake);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+static void run(void *context)
+{
+    struct loop *loop = context;
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    stop(loop);
+    atomic_fetch_sub(&loop->loops->running, 1);
+    loops_wake(loop->loops, 0);
+}
+
+struct loops *loops_new(size_t count)
+{
+    struct loops *loops = calloc(1, sizeof *loops);
+    if (!loops)
+        return NULL;
+    loops->count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct loop *loop = calloc(1, sizeof *loop);
+        if (!loop || uv_loop_init(&loop->uv)) {
+            free(loop);
+            loops_free(loops);
+            return NULL;
+        }
+        loop->loops = loops;
+        loop->index = i;
+        loop->wake.data = loop;
+        uv_async_init(&loop->uv, &loop->wake, woken);
+        loop->wake.data = loop;
+        loops->loop[loops->made++] = loop;
+    }
+    return loops;
+}
+
+void loops_free(struct loops *loops)
+{
+    if (!loops)
+        return;
+    for (size_t i = 0; i < loops->made; i++) {
+        struct loop *loop = loops->loop[i];
+        uv_ref((uv_handle_t *)&loop->wake);
+        uv_close((uv_handle_t *)&loop->wake, nothing);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+        uv_loop_close(&loop->uv);
+        free(loop);
+    }
+    free(loops);
+}
+
+void loops_wake(void *context, size_t index)
+{
+    const struct loops *loops = context;
+    uv_async_send(&loops->loop[index]->wake);
+}
+
+static void say_ready(const struct loops *loops, int ready_fd)
+{
+    struct catalogue *catalogue = house_catalogue(loops->house);
+    log_event(LOG_INFO, "ready", LOG_TEXT("version", SERVER_NAME), LOG_NUMBER("models", catalogue->count),
+              LOG_NUMBER("addresses", loops->listener_count), LOG_NUMBER("loops", loops->count));
+    catalogue_unref(catalogue);
     if (ready_fd < 0)
         return;
     if (write(ready_fd, "READY\n", 6) != 6)
@@ -198,28 +252,60 @@ static void say_ready(const struct loop *loop, int ready_fd)
     close(ready_fd);
 }
 
-int loop_run(struct server *server, const struct config *config, int ready_fd, char *why, size_t why_size)
+// The signals are the first loop's.
+static int start_threads(struct loops *loops, char *why, size_t why_size)
 {
-    struct loop *loop = calloc(1, sizeof *loop);
-    if (!loop || uv_loop_init(&loop->uv)) {
-        free(loop);
-        snprintf(why, why_size, "no event loop");
-        return -ENOMEM;
+    int error = 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (size_t i = 1; i < loops->count && !error; i++) {
+        atomic_fetch_add(&loops->running, 1);
+        error = uv_thread_create(&loops->loop[i]->thread, run, loops->loop[i]);
+        loops->loop[i]->has_thread = !error;
     }
-    loop->server = server;
-    loop->config = config;
-    int error = start(loop, why, why_size);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error)
+        snprintf(why, why_size, "no thread for a loop: %s", uv_strerror(error));
+    return error;
+}
+
+int loops_run(struct loops *loops, struct house *house, const struct config *config, int ready_fd, char *why,
+              size_t why_size)
+{
+    loops->house = house;
+    loops->config = config;
+    int error = 0;
+    for (size_t i = 0; i < loops->count && !error; i++)
+        error = server_new(&loops->loop[i]->server, house, i, why, why_size);
+    for (size_t i = 0; i < loops->count && !error; i++)
+        start(loops->loop[i]);
+    if (!error)
+        error = loops_listen(loops, why, why_size);
+    if (!error)
+        error = start_threads(loops, why, why_size);
     if (!error) {
-        say_ready(loop, ready_fd);
-        uv_run(&loop->uv, UV_RUN_DEFAULT);
-        log_event(LOG_INFO, "stopped", LOG_NUMBER("sessions", server->sessions.count));
+        start_signals(loops);
+        say_ready(loops, ready_fd);
+        uv_run(&loops->loop[0]->uv, UV_RUN_DEFAULT);
+    } else {
+        atomic_store(&loops->give_up, 1);
+        wake_all(loops);
     }
-    remove_sockets(loop);
-    while (loop->clients)
-        client_close(loop->clients);
-    uv_walk(&loop->uv, close_one, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
-    uv_loop_close(&loop->uv);
-    free(loop);
+    size_t sessions = 0;
+    for (size_t i = 0; i < loops->count; i++)
+        if (loops->loop[i]->has_thread)
+            uv_thread_join(&loops->loop[i]->thread);
+    loops_stop_listening(loops);
+    for (size_t i = 0; i < loops->count; i++) {
+        struct loop *loop = loops->loop[i];
+        if (!loop->has_thread)
+            stop(loop);
+        sessions += loop->server ? loop->server->sessions.count : 0;
+        server_free(loop->server);
+        loop->server = NULL;
+    }
+    if (!error)
+        log_event(LOG_INFO, "stopped", LOG_NUMBER("sessions", sessions));
     return error;
 }
