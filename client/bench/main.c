@@ -1,6 +1,8 @@
 // bel-bench: what the parts cost, each beside something known that ran at the same time.
 #include "echo.h"
 #include "kernels.h"
+#include "memory.h"
+#include "peers.h"
 #include "serve.h"
 
 #include <stdio.h>
@@ -13,6 +15,8 @@ static const struct {
 } benches[] = {
     {"kernels", bench_kernels, "the kernels of a step beside OpenBLAS and this processor's peak"},
     {"serve", bench_serve, "a step through the daemon beside an echo of the same messages"},
+    {"peers", bench_peers, "a step through the daemon beside servers that people build instead, and Redis"},
+    {"memory", bench_memory, "what a session that waits costs, beside its packed integers"},
     {"echo-server", bench_echo_server, NULL},
 };
 
