@@ -17,6 +17,32 @@ static int ping(struct bel *bel, int once)
     return single_run(bel, &single, once);
 }
 
+// options' string, or NULL; *failed: no memory.
+static char *copy(const char *text, int *failed)
+{
+    char *copied = text ? strdup(text) : NULL;
+    *failed |= text && !copied;
+    return copied;
+}
+
+static int take_options(struct bel *bel, const struct bel_options *options)
+{
+    int failed = 0;
+    bel->client = copy(options->client ? options->client : default_client, &failed);
+    bel->token = copy(options->token, &failed);
+    bel->token_file = copy(options->token_file, &failed);
+    bel->tls.ca_file = copy(options->ca_file, &failed);
+    bel->tls.certificate = copy(options->certificate, &failed);
+    bel->tls.key = copy(options->key, &failed);
+    bel->tls.server_name = copy(options->server_name, &failed);
+    bel->follow = !options->no_follow;
+    bel->kept_limit = options->kept_limit ? options->kept_limit : BEL_KEPT_LIMIT;
+    bel_set_deadline(bel, options->deadline_ms ? options->deadline_ms : BEL_DEADLINE_MS);
+    if (bel->kept_limit < 2)
+        bel->kept_limit = 2;  // a step, and what it started from
+    return failed;
+}
+
 int bel_connect(struct bel **out, const char *address, const struct bel_options *options, char *why,
                 size_t why_size)
 {
@@ -24,17 +50,15 @@ int bel_connect(struct bel **out, const char *address, const struct bel_options 
     if (!why)
         why_size = 0;
     struct bel *bel = calloc(1, sizeof *bel);
-    int result = BEL_NO_MEMORY;
-    if (!bel || link_init(&bel->link))
-        goto fail;
-    bel->address = strdup(address);
-    bel->client = strdup(options && options->client ? options->client : default_client);
     void *memory = malloc(ARENA_SIZE);
-    wire_arena_init(&bel->arena, memory, ARENA_SIZE);
-    if (!bel->address || !bel->client || !memory)
+    int result = BEL_NO_MEMORY;
+    if (bel)
+        wire_arena_init(&bel->arena, memory, ARENA_SIZE);
+    if (!bel || !memory || take_options(bel, options ? options : &(struct bel_options){0}))
         goto fail;
-    bel->next_id = 1;
-    bel_set_deadline(bel, options && options->deadline_ms ? options->deadline_ms : BEL_DEADLINE_MS);
+    bel->hosts = host_new(bel, address);
+    if (!bel->hosts)
+        goto fail;
     result = ping(bel, 1);
     if (result)
         goto fail;
@@ -43,6 +67,8 @@ int bel_connect(struct bel **out, const char *address, const struct bel_options 
 
 fail:
     snprintf(why, why_size, "%s", result == BEL_NO_MEMORY ? "no memory for a connection" : bel_error(bel));
+    if (!bel)
+        free(memory);
     bel_disconnect(bel);
     return result;
 }
@@ -54,8 +80,10 @@ static void session_free(struct bel_session *session)
         at = &(*at)->next;
     if (*at)
         *at = session->next;
+    host_disown(session->host, session);
     call_model_release(&session->model);
-    free(session->memory);
+    kept_release(&session->kept);
+    free(session->action);
     free(session);
 }
 
@@ -65,13 +93,18 @@ void bel_disconnect(struct bel *bel)
         return;
     while (bel->sessions)
         session_free(bel->sessions);
-    for (size_t i = 0; i < bel->model_count; i++)
-        call_model_release(&bel->models[i]);
-    free(bel->models);
-    link_release(&bel->link);
+    while (bel->hosts) {
+        struct host *host = bel->hosts;
+        bel->hosts = host->next;
+        host_free(host);
+    }
+    call_models_release(bel->models, bel->model_count);
+    char *texts[] = {bel->client, bel->token, bel->token_file, (char *)(uintptr_t)bel->tls.ca_file,
+                     (char *)(uintptr_t)bel->tls.certificate, (char *)(uintptr_t)bel->tls.key,
+                     (char *)(uintptr_t)bel->tls.server_name};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
     free(bel->arena.memory);
-    free(bel->address);
-    free(bel->client);
     free(bel);
 }
 
@@ -80,10 +113,24 @@ void bel_set_deadline(struct bel *bel, uint32_t deadline_ms)
     bel->deadline_ns = (int64_t)(deadline_ms ? deadline_ms : 1) * 1000000;
 }
 
+void bel_set_deadline_us(struct bel *bel, uint32_t deadline_us)
+{
+    bel->deadline_ns = (int64_t)(deadline_us ? deadline_us : 1) * 1000;
+}
+
 const char *bel_error(const struct bel *bel) { return bel->why; }
 const char *bel_server(const struct bel *bel) { return bel->server; }
 size_t bel_model_count(const struct bel *bel) { return bel->model_count; }
-struct bel_counters bel_counters(const struct bel *bel) { return bel->counters; }
+
+struct bel_counters bel_counters(const struct bel *bel)
+{
+    struct bel_counters counters = bel->counters;
+    for (const struct bel_session *s = bel->sessions; s; s = s->next) {
+        counters.kept += kept_volatile(&s->kept);
+        counters.kept_undurable += kept_count(&s->kept, KEPT_OWED);
+    }
+    return counters;
+}
 
 const struct bel_model *bel_model_at(const struct bel *bel, size_t i)
 {
@@ -107,6 +154,11 @@ const char *bel_result_name(int result)
     case BEL_PROTOCOL: return "BEL_PROTOCOL";
     case BEL_INTERNAL: return "BEL_INTERNAL";
     case BEL_NO_MEMORY: return "BEL_NO_MEMORY";
+    case BEL_DENIED: return "BEL_DENIED";
+    case BEL_UNDURABLE: return "BEL_UNDURABLE";
+    case BEL_BUSY: return "BEL_BUSY";
+    case BEL_RATE: return "BEL_RATE";
+    case BEL_MOVED: return "BEL_MOVED";
     default: return "unknown";
     }
 }
@@ -121,21 +173,67 @@ int bel_ping(struct bel *bel)
     return ping(bel, 0);
 }
 
+// ---- Everything on disk ---------------------------------------------------------------------------------------
+
+struct sync_entry {
+    struct bel_session *session;
+    int result;
+};
+
+static struct bel_session *sync_session(struct call *call, size_t i)
+{
+    return ((struct sync_entry *)call->context)[i].session;
+}
+
+static int *sync_result(struct call *call, size_t i)
+{
+    return &((struct sync_entry *)call->context)[i].result;
+}
+
+static void ask_sync(struct call *call, size_t i, struct wire_envelope *request)
+{
+    (void)call, (void)i;
+    request->kind = WIRE_PING;
+    request->ping.durable = 1;
+}
+
+static int take_sync(struct call *call, size_t i, const struct wire_envelope *reply)
+{
+    struct bel_session *session = sync_session(call, i);
+    return reply->kind == WIRE_DONE ? single_take_synced(session) : call_unexpected(call->bel, session);
+}
+
+int bel_sync(struct bel *bel)
+{
+    size_t count = 0;
+    for (const struct bel_session *s = bel->sessions; s; s = s->next)
+        count++;
+    bel->why[0] = 0;
+    struct sync_entry *entries = calloc(count + 1, sizeof *entries);
+    if (!entries)
+        return call_fail(bel, BEL_NO_MEMORY, "no memory for a list of %zu sessions", count);
+    struct call call = {
+        .bel = bel, .context = entries, .session = sync_session, .result = sync_result, .ask = ask_sync,
+        .take = take_sync};
+    for (struct bel_session *s = bel->sessions; s; s = s->next) {
+        s->sent = 0;
+        s->owed_at = 0;
+        entries[call.count++] = (struct sync_entry){s, session_usable(s)};
+    }
+    int result = call_run(&call, 0);
+    free(entries);
+    return result;
+}
+
 // ---- Sessions -------------------------------------------------------------------------------------------------
 
 // Memory for an action and for the steps that are kept, now that the model is known.
 static int session_memory(struct bel_session *session)
 {
     size_t obs = session->model.model.observation_dim, act = session->model.model.action_dim;
-    float *at = calloc(act + BEL_UNANSWERED_LIMIT * (obs + act), sizeof *at);
-    if (!at)
+    session->action = calloc(act, sizeof *session->action);
+    if (!session->action || kept_init(&session->kept, obs, act, session->bel->kept_limit))
         return call_fail(session->bel, BEL_NO_MEMORY, "%s: no memory for a session", session->id);
-    session->memory = session->action = at;
-    at += act;
-    for (size_t i = 0; i < BEL_UNANSWERED_LIMIT; i++, at += obs + act) {
-        session->kept[i].observation = at;
-        session->kept[i].action = at + obs;
-    }
     return 0;
 }
 
@@ -154,6 +252,7 @@ int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **
     if (!session)
         return call_fail(bel, BEL_NO_MEMORY, "%s: no memory for a session", open->id);
     session->bel = bel;
+    session->host = bel->hosts;
     memcpy(session->id, open->id, length);
     session->hold_prior = open->hold_prior;
     session->model.model.name = open->model;  // what is wanted, until Opened says what it is
@@ -178,13 +277,15 @@ int bel_close(struct bel_session *session, int forget)
     int result = 0;
     if (forget && session->state != SESSION_FENCED) {
         session->state = SESSION_LEAVING;
-        session->kept_count = 0;
+        session->kept.count = session->kept.open = 0;
         struct single single = {
             .session = session, .request = {.kind = WIRE_CLOSE, .close.forget = 1}, .take = single_take_done};
         result = single_run(session->bel, &single, 0);
+    } else if (!forget && session->state == SESSION_LIVE && session->kept.open) {
+        result = single_sync(session, 0);
     }
     session_free(session);
-    return result == BEL_LOST ? 0 : result;  // gone is gone
+    return forget && result == BEL_LOST ? 0 : result;  // gone is gone
 }
 
 const char *bel_session_id(const struct bel_session *session) { return session->id; }

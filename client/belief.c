@@ -18,6 +18,8 @@ static int take_observed(struct single *single, const struct call *call, const s
     for (size_t i = 0; out->status && i < observed->status_count; i++)
         out->status[i] = (enum bel_status)observed->status[i];
     single->session->count = observed->count;
+    // The answer waited for the disk, which had taken what came before. (None: the daemon has no disk, nor more to lose.)
+    kept_raise_floor(&single->session->kept, single->session->task, observed->count);
     if (out->report) {
         *out->report = (struct bel_report){
             .task = single->session->task, .count = observed->count, .reward_p = 1, .transition_p = 1,
@@ -62,6 +64,7 @@ static int reset(struct bel_session *session, enum wire_scope scope)
         .session = session, .take = single_take_done,
         .request = {.kind = WIRE_RESET, .reset = {.scope = scope, .task = session->task}},
     };
+    session->owed_at = 0;  // what is owed to this task comes before
     int result = single_run(session->bel, &single, 0);
     session->following = 0;
     return result;

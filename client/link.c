@@ -37,10 +37,12 @@ void link_release(struct link *link)
 
 void link_hang_up(struct link *link)
 {
+    tls_end(link->tls);
+    link->tls = NULL;
     if (link->fd >= 0)
         close(link->fd);
     link->fd = -1;
-    link->dialling = 0;
+    link->stage = LINK_NONE;
     frame_buffer_consume(&link->in, frame_buffer_size(&link->in));
     frame_buffer_consume(&link->out, frame_buffer_size(&link->out));
     frame_buffer_trim(&link->in);
@@ -78,10 +80,8 @@ static int begin(struct link *link, int family, const struct sockaddr *to, sockl
         return 0;
     // A Unix socket whose queue is full says EAGAIN: it has not begun, and is tried again like one that refuses.
     int error = -errno;
-    if (error == -EINPROGRESS || error == -EINTR) {
-        link->dialling = 1;
+    if (error == -EINPROGRESS || error == -EINTR)
         return -EINPROGRESS;
-    }
     link_hang_up(link);
     return error;
 }
@@ -95,23 +95,33 @@ static int begin_unix(struct link *link, const char *path)
     return begin(link, AF_UNIX, (const struct sockaddr *)&to, sizeof to);
 }
 
-// "HOST:PORT" or "[HOST]:PORT"; the first of the host's addresses that takes us.
-static int begin_tcp(struct link *link, const char *rest)
+enum { HOST_SIZE = 256 };
+
+// "HOST:PORT" or "[HOST]:PORT" -> host (HOST_SIZE); returns where the port begins, NULL: that is neither.
+static const char *split(const char *rest, char *host)
 {
-    char host[256];
     const char *colon = strrchr(rest, ':');
     if (!colon || !colon[1])
-        return -EINVAL;
+        return NULL;
     size_t length = (size_t)(colon - rest);
     if (length > 1 && rest[0] == '[' && rest[length - 1] == ']')
         rest++, length -= 2;
-    if (length == 0 || length >= sizeof host)
-        return -EINVAL;
+    if (length == 0 || length >= HOST_SIZE)
+        return NULL;
     memcpy(host, rest, length);
     host[length] = 0;
+    return colon + 1;
+}
 
+// The first of the host's addresses that takes us.
+static int begin_tcp(struct link *link, const char *rest)
+{
+    char host[HOST_SIZE];
+    const char *port = split(rest, host);
+    if (!port)
+        return -EINVAL;
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM}, *found;
-    if (getaddrinfo(host, colon + 1, &wanted, &found))
+    if (getaddrinfo(host, port, &wanted, &found))
         return -EHOSTUNREACH;
     int result = -EHOSTUNREACH;
     for (const struct addrinfo *a = found; a && result && result != -EINPROGRESS; a = a->ai_next)
@@ -120,78 +130,142 @@ static int begin_tcp(struct link *link, const char *rest)
     return result;
 }
 
-static int finish(struct link *link, int64_t deadline)
+static int has_scheme(const char *address, const char *scheme)
+{
+    return strncmp(address, scheme, 4) == 0;
+}
+
+static int begin_any(struct link *link, const char *address)
+{
+    if (strncmp(address, "unix:", 5) == 0)
+        return begin_unix(link, address + 5);
+    if (has_scheme(address, "tcp:") || has_scheme(address, "tls:"))
+        return begin_tcp(link, address + 4);
+    return -EINVAL;
+}
+
+static int finish_connecting(struct link *link, int64_t deadline)
 {
     int events = await(link, POLLOUT, deadline);
-    if (events == -ETIMEDOUT)
+    if (events < 0)
         return events;
     int error = 0;
-    if (events < 0)
-        error = -events;
-    else if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error}))
+    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error}))
         error = errno;
-    if (error)
-        link_hang_up(link);
-    else
-        link->dialling = 0;
     return -error;
 }
 
-int link_dial(struct link *link, const char *address, int64_t deadline, char *why, size_t why_size)
+static int shake_hands(struct link *link, int64_t deadline, char *why, size_t why_size)
 {
     int result;
-    if (link->dialling)
-        result = -EINPROGRESS;
-    else if (strncmp(address, "unix:", 5) == 0)
-        result = begin_unix(link, address + 5);
-    else if (strncmp(address, "tcp:", 4) == 0)
-        result = begin_tcp(link, address + 4);
-    else
-        result = -EINVAL;
-    if (result == -EINPROGRESS)
-        result = finish(link, deadline);
-
-    if (result == -EINVAL)
-        snprintf(why, why_size, "\"%s\" is not an address: it is unix:PATH or tcp:HOST:PORT", address);
-    else if (result == -ETIMEDOUT)
-        snprintf(why, why_size, "%s does not take the connection in time", address);
-    else if (result)
-        snprintf(why, why_size, "no connection to %s: %s", address, strerror(-result));
+    while ((result = tls_shake_hands(link->tls, why, why_size)) == -EAGAIN) {
+        int events = await(link, tls_events(link->tls), deadline);
+        if (events < 0)
+            return events;
+    }
     return result;
 }
 
-// Reads what is there, at least `want` bytes of room being made. 0: something or nothing came.
-static int pull(struct link *link, size_t want)
+// One stage after the other. `reason` may stay as it was.
+static int dial(struct link *link, const char *address, const struct tls_options *options, int64_t deadline,
+                char *reason, size_t size)
+{
+    int result = 0;
+    if (link->stage == LINK_NONE) {
+        result = begin_any(link, address);
+        if (result && result != -EINPROGRESS)
+            return result;
+        link->stage = LINK_CONNECTING;
+    }
+    if (link->stage == LINK_CONNECTING) {
+        if (result == -EINPROGRESS || !result)
+            result = finish_connecting(link, deadline);
+        if (result)
+            return result;
+        link->stage = LINK_UP;
+        char host[HOST_SIZE] = "";
+        if (has_scheme(address, "tls:")) {
+            split(address + 4, host);
+            result = tls_begin(&link->tls, link->fd, host, options, reason, size);
+            link->stage = LINK_SHAKING_HANDS;
+        }
+    }
+    if (!result && link->stage == LINK_SHAKING_HANDS)
+        result = shake_hands(link, deadline, reason, size);
+    if (!result)
+        link->stage = LINK_UP;
+    return result;
+}
+
+int link_dial(struct link *link, const char *address, const struct tls_options *options, int64_t deadline, char *why,
+              size_t why_size)
+{
+    char reason[256] = "";
+    int result = dial(link, address, options, deadline, reason, sizeof reason);
+    if (!result)
+        return 0;
+    if (result == -ETIMEDOUT) {
+        snprintf(why, why_size, "%s does not take the connection in time", address);
+        return result;
+    }
+    if (result == -EINVAL && !reason[0])
+        snprintf(why, why_size, "\"%s\" is not an address: it is unix:PATH, tcp:HOST:PORT or tls:HOST:PORT",
+                 address);
+    else
+        snprintf(why, why_size, "no connection to %s: %s", address, reason[0] ? reason : strerror(-result));
+    link_hang_up(link);
+    return result;
+}
+
+// ---- Bytes ----------------------------------------------------------------------------------------------------
+
+// Bytes moved, at least 1; 0: the end; -EAGAIN: wait for *events.
+static ssize_t read_some(struct link *link, void *bytes, size_t size, short *events)
+{
+    ssize_t got = link->tls ? tls_read(link->tls, bytes, size) : recv(link->fd, bytes, size, 0);
+    *events = link->tls ? tls_events(link->tls) : POLLIN;
+    if (got >= 0 || link->tls)
+        return got;
+    return errno == EINTR ? -EAGAIN : -errno;
+}
+
+static ssize_t write_some(struct link *link, const void *bytes, size_t size, short *events)
+{
+    ssize_t sent = link->tls ? tls_write(link->tls, bytes, size) : send(link->fd, bytes, size, MSG_NOSIGNAL);
+    *events = link->tls ? tls_events(link->tls) : POLLOUT;
+    if (sent >= 0 || link->tls)
+        return sent;
+    return errno == EINTR ? -EAGAIN : -errno;
+}
+
+// Reads what is there, at least `want` bytes of room being made. 0: something came; -EAGAIN: nothing, wait for *events.
+static int pull(struct link *link, size_t want, short *events)
 {
     uint8_t *room = frame_buffer_reserve(&link->in, want ? want : 1);
     if (!room)
         return -ENOMEM;
-    ssize_t got = recv(link->fd, room, link->in.capacity - link->in.end, 0);
+    ssize_t got = read_some(link, room, link->in.capacity - link->in.end, events);
     if (got > 0)
         frame_buffer_append(&link->in, (size_t)got);
-    else if (got == 0)
-        return -ECONNRESET;
-    else if (errno != EAGAIN && errno != EINTR)
-        return -errno;
-    return 0;
+    return got > 0 ? 0 : got == 0 ? -ECONNRESET : (int)got;
 }
 
 int link_flush(struct link *link, int64_t deadline)
 {
+    short events, also;
     while (frame_buffer_size(&link->out)) {
-        ssize_t sent = send(link->fd, frame_buffer_data(&link->out), frame_buffer_size(&link->out), MSG_NOSIGNAL);
+        ssize_t sent = write_some(link, frame_buffer_data(&link->out), frame_buffer_size(&link->out), &events);
         if (sent > 0) {
             frame_buffer_consume(&link->out, (size_t)sent);
             continue;
         }
-        if (errno != EAGAIN && errno != EINTR)
-            return -errno;
-        short wanted = frame_buffer_room(&link->in) ? POLLIN | POLLOUT : POLLOUT;
-        int events = await(link, wanted, deadline);
-        if (events < 0)
-            return events;
-        int error = events & POLLIN ? pull(link, 0) : 0;
-        if (error)
+        if (sent != -EAGAIN)
+            return (int)sent;
+        int ready = await(link, frame_buffer_room(&link->in) ? POLLIN | events : events, deadline);
+        if (ready < 0)
+            return ready;
+        int error = ready & POLLIN && frame_buffer_room(&link->in) ? pull(link, 0, &also) : 0;
+        if (error && error != -EAGAIN)
             return error;
     }
     return 0;
@@ -208,11 +282,13 @@ int link_next(struct link *link, int64_t deadline, const uint8_t **body, size_t 
             frame_buffer_consume(&link->in, FRAME_HEADER_SIZE + *size);
             return 0;
         }
-        int events = await(link, POLLIN, deadline);
-        if (events < 0)
-            return events;
-        int error = pull(link, *size - frame_buffer_size(&link->in));
-        if (error)
+        short events = POLLIN;
+        int error = link->tls ? 0 : await(link, events, deadline);  // TLS may hold bytes that the socket has not
+        if (error >= 0)
+            error = pull(link, *size - frame_buffer_size(&link->in), &events);
+        if (error == -EAGAIN)
+            error = await(link, events, deadline);
+        if (error < 0)
             return error;
     }
 }

@@ -41,7 +41,7 @@ int single_run(struct bel *bel, struct single *single, int once)
 {
     struct call call = {
         .bel = bel, .count = 1, .context = single, .session = single_session, .result = single_result,
-        .ask = single->request.kind ? ask_single : NULL, .take = take_single,
+        .ask = single->request.kind ? ask_single : NULL, .take = take_single, .deadline = single->deadline,
     };
     bel->why[0] = 0;
     single->result = CALL_PENDING;
@@ -60,6 +60,32 @@ int single_take_done(struct single *single, const struct call *call, const struc
     if (single->session && single->request.kind == WIRE_RESET) {
         single->session->task = reply->done.task;
         single->session->count = reply->done.count;
+        kept_raise_floor(&single->session->kept, reply->done.task, reply->done.count);
     }
     return 0;
+}
+
+int single_take_synced(struct bel_session *session)
+{
+    const struct kept *newest = kept_newest(&session->kept);
+    if (session->kept.open)
+        return call_fail(session->bel, BEL_UNDURABLE, "%s: the daemon's log cannot take %zu transitions now",
+                         session->id, kept_count(&session->kept, KEPT_OWED) + kept_count(&session->kept, KEPT_WAITING));
+    if (newest)
+        session_durable(session, newest->seq);
+    return 0;
+}
+
+static int take_synced(struct single *single, const struct call *call, const struct wire_envelope *reply)
+{
+    int result = single_take_done(single, call, reply);
+    return result ? result : single_take_synced(single->session);
+}
+
+int single_sync(struct bel_session *session, int64_t deadline)
+{
+    struct single single = {.session = session, .deadline = deadline, .take = take_synced,
+                            .request = {.kind = WIRE_PING, .ping.durable = 1}};
+    session->owed_at = 0;
+    return single_run(session->bel, &single, 0);
 }

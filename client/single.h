@@ -6,6 +6,7 @@
 struct single {
     struct bel_session *session;   // NULL: none
     struct wire_envelope request;  // its handle is filled in when it is known; no kind: opening the session is all
+    int64_t deadline;              // 0: the connection's, from now
     int result;
     int (*take)(struct single *single, const struct call *call, const struct wire_envelope *reply);
     void *out;                     // for take
@@ -16,3 +17,8 @@ int single_run(struct bel *bel, struct single *single, int once);
 
 // The take of requests that are answered with Done.
 int single_take_done(struct single *single, const struct call *call, const struct wire_envelope *reply);
+
+// Everything that the session told is on the daemon's disk when it returns 0. BEL_UNDURABLE. deadline as above.
+int single_sync(struct bel_session *session, int64_t deadline);
+// After the Done to a Ping{durable} of the session: the result.
+int single_take_synced(struct bel_session *session);

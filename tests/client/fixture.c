@@ -13,10 +13,14 @@ struct truth truth;
 
 void begin(uint32_t max_in_flight, uint32_t deadline_ms)
 {
+    begin_with(max_in_flight, &(struct bel_options){.deadline_ms = deadline_ms});
+}
+
+void begin_with(uint32_t max_in_flight, const struct bel_options *options)
+{
     char why[256] = "";
     peer = peer_start(max_in_flight);
-    struct bel_options options = {.deadline_ms = deadline_ms};
-    ck_assert_msg(bel_connect(&bel, peer_address(peer), &options, why, sizeof why) == 0, "%s", why);
+    ck_assert_msg(bel_connect(&bel, peer_address(peer), options, why, sizeof why) == 0, "%s", why);
     ck_assert_msg(bel_open(bel, &(struct bel_open){.id = "robot"}, &robot) == 0, "%s", bel_error(bel));
     memset(&truth, 0, sizeof truth);
 }

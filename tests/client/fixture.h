@@ -15,6 +15,7 @@ struct truth {
 extern struct truth truth;
 
 void begin(uint32_t max_in_flight, uint32_t deadline_ms);
+void begin_with(uint32_t max_in_flight, const struct bel_options *options);
 void finish(void);
 
 const float *observation(uint64_t seq);  // (PEER_OBSERVATION)

@@ -156,14 +156,19 @@ END_TEST
 
 START_TEST(steps_without_answer_are_limited_and_an_act_begins_again)
 {
-    begin(64, 20);
+    enum { LIMIT = 40 };
+    begin_with(64, &(struct bel_options){.deadline_ms = 5, .kept_limit = LIMIT});
     float action[PEER_ACTION];
+    bel_set_deadline(bel, 2000);
     ck_ok(act(action));
+    bel_set_deadline(bel, 5);
     peer_refuse_links(peer, 1);
     peer_play(peer, PEER_CLOSE_BEFORE);
-    for (int i = 0; i < BEL_UNANSWERED_LIMIT; i++)
+    for (int i = 1; i < LIMIT; i++)  // one place is the observation's that the first step started from
         ck_assert_int_eq(step(action, NULL), BEL_DISCONNECTED);
+    ck_assert_uint_eq(bel_counters(bel).kept, LIMIT - 1);
     ck_assert_int_eq(step(action, NULL), BEL_LIMIT);
+    ck_assert_ptr_nonnull(strstr(bel_error(bel), "kept_limit"));
     ck_assert_int_eq(step(action, NULL), BEL_OUT_OF_STEP);
     peer_refuse_links(peer, 0);
     bel_set_deadline(bel, 2000);
