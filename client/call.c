@@ -200,7 +200,6 @@ static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
     struct bel_session *session = call->session(call, i);
     request->kind = WIRE_OPEN;
     request->open = (struct wire_open){
-    request->open = (struct wire_open){
         .session = session->id, .model = session->model.model.name, .hold_prior = session->hold_prior,
         .epoch = session->epoch ? session->epoch + session->asked_opens : 0};
     session->asked_opens++;

@@ -29,7 +29,9 @@ struct host *host_new(struct bel *bel, const char *address)
     host->address = strdup(address);
     host->asked = calloc(ASKED_AT_FIRST, sizeof *host->asked);
     host->asked_room = ASKED_AT_FIRST;
-    if (link_init(&host->link) == 0 && host->address && host->asked)
+    int error = link_init(&host->link);
+    host->link.options = &bel->tls;
+    if (!error && host->address && host->asked)
         return host;
     host_free(host);
     return NULL;
@@ -356,7 +358,7 @@ int host_connect(struct host *host, int64_t deadline)
 {
     struct bel *bel = host->bel;
     if (host->link.stage != LINK_UP) {
-        int error = link_dial(&host->link, host->address, &bel->tls, deadline, host->why, sizeof host->why);
+        int error = link_dial(&host->link, host->address, deadline, host->why, sizeof host->why);
         if (error == -EINVAL || error == -EACCES || error == -EPROTO || error == -ETIMEDOUT)
             return error == -EACCES ? BEL_DENIED : error;
         if (error)

@@ -167,9 +167,9 @@ static int shake_hands(struct link *link, int64_t deadline, char *why, size_t wh
 }
 
 // One stage after the other. `reason` may stay as it was.
-static int dial(struct link *link, const char *address, const struct tls_options *options, int64_t deadline,
-                char *reason, size_t size)
+static int dial(struct link *link, const char *address, int64_t deadline, char *reason, size_t size)
 {
+    static const struct tls_options defaults;
     int result = 0;
     if (link->stage == LINK_NONE) {
         result = begin_any(link, address);
@@ -186,7 +186,7 @@ static int dial(struct link *link, const char *address, const struct tls_options
         char host[HOST_SIZE] = "";
         if (has_scheme(address, "tls:")) {
             split(address + 4, host);
-            result = tls_begin(&link->tls, link->fd, host, options, reason, size);
+            result = tls_begin(&link->tls, link->fd, host, link->options ? link->options : &defaults, reason, size);
             link->stage = LINK_SHAKING_HANDS;
         }
     }
@@ -197,11 +197,10 @@ static int dial(struct link *link, const char *address, const struct tls_options
     return result;
 }
 
-int link_dial(struct link *link, const char *address, const struct tls_options *options, int64_t deadline, char *why,
-              size_t why_size)
+int link_dial(struct link *link, const char *address, int64_t deadline, char *why, size_t why_size)
 {
     char reason[256] = "";
-    int result = dial(link, address, options, deadline, reason, sizeof reason);
+    int result = dial(link, address, deadline, reason, sizeof reason);
     if (!result)
         return 0;
     if (result == -ETIMEDOUT) {

@@ -24,6 +24,7 @@ struct link {
     int fd;                   // -1: none
     enum link_stage stage;
     struct tls *tls;          // NULL: the bytes themselves
+    const struct tls_options *options;  // for tls: addresses, the caller's; NULL: all at their defaults
     struct frame_buffer in, out;
 };
 
@@ -32,11 +33,10 @@ int64_t link_now(void);
 int link_init(struct link *link);  // -ENOMEM
 void link_release(struct link *link);
 
-// Connects to "unix:PATH", "tcp:HOST:PORT" or "tls:HOST:PORT". -EINVAL: not an address, or a file of `options` that
+// Connects to "unix:PATH", "tcp:HOST:PORT" or "tls:HOST:PORT". -EINVAL: not an address, or a file of the options that
 // cannot be used; -EACCES: TLS found that one end does not accept the other; -EPROTO: the other end speaks no TLS;
 // -ETIMEDOUT: not yet, dial again to go on waiting; else the system's reason. All with a sentence.
-int link_dial(struct link *link, const char *address, const struct tls_options *options, int64_t deadline, char *why,
-              size_t why_size);
+int link_dial(struct link *link, const char *address, int64_t deadline, char *why, size_t why_size);
 void link_hang_up(struct link *link);  // drops what is in the buffers, too
 
 // Writes all of `out`, reading meanwhile, so that neither side waits for the other.

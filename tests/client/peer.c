@@ -15,12 +15,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BOOKS = 128, FRAME = 1 << 20 };
+enum { BOOKS = 128, FRAME = 1 << 20, SEQS = 8192 };
+
+// A belief and which of writer 0's transitions are in it.
+struct pages {
+    struct peer_book is;
+    uint64_t top;               // highest of them
+    uint8_t seen[SEQS / 8];
+};
 
 struct book {
     char id[WIRE_SESSION_LIMIT + 1];
     int handed;                 // its handle is good
+    char moved_to[128];         // empty: it is here
     struct peer_book is;
+    uint64_t top;
+    uint8_t seen[SEQS / 8];
+    struct pages disk;
 };
 
 struct peer {
@@ -31,7 +42,8 @@ struct peer {
     char directory[64], address[128];
     uint32_t max_in_flight;
     enum peer_trick trick;
-    int dribble, refuse, deaf;
+    int dribble, refuse, deaf, log, full;
+    char token[64];             // empty: none is needed
     size_t reads;
     struct book books[BOOKS];
     size_t book_count;
@@ -91,7 +103,7 @@ void peer_continue(struct peer *peer, const char *session)
     pthread_mutex_lock(&peer->lock);
     struct book *book = find(peer, session);
     if (book)
-        book->is.seq += 7, book->is.count += 7;
+        book->is.seq += 7, book->is.count += 7, book->is.epoch++;
     pthread_mutex_unlock(&peer->lock);
 }
 
@@ -114,6 +126,96 @@ void peer_refuse_links(struct peer *peer, int on)
     pthread_mutex_lock(&peer->lock);
     peer->refuse = on;
     pthread_mutex_unlock(&peer->lock);
+}
+
+// ---- The disk -------------------------------------------------------------------------------------------------
+
+static int has_seen(const struct book *book, uint64_t seq)
+{
+    return seq < SEQS && book->seen[seq / 8] >> (seq % 8) & 1;
+}
+
+static void absorb(struct book *book, uint64_t seq, uint64_t term)
+{
+    if (seq >= SEQS)
+        abort();
+    book->seen[seq / 8] |= (uint8_t)(1 << (seq % 8));
+    book->top = seq > book->top ? seq : book->top;
+    book->is.count++;
+    book->is.digest += term;
+}
+
+static void commit(struct book *book)
+{
+    book->disk = (struct pages){.is = book->is, .top = book->top};
+    memcpy(book->disk.seen, book->seen, sizeof book->seen);
+}
+
+static uint64_t durable_seq(const struct peer *peer, const struct book *book)
+{
+    return peer->log ? book->disk.top : 0;
+}
+
+void peer_keep_log(struct peer *peer, int on)
+{
+    pthread_mutex_lock(&peer->lock);
+    peer->log = on;
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void peer_commit(struct peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    for (size_t i = 0; i < peer->book_count; i++)
+        commit(&peer->books[i]);
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void peer_crash(struct peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    for (size_t i = 0; i < peer->book_count; i++) {
+        struct book *book = &peer->books[i];
+        book->is = book->disk.is;
+        book->is.seq = book->top = book->disk.top;  // a first observation is on no disk
+        memcpy(book->seen, book->disk.seen, sizeof book->seen);
+        book->handed = 0;
+    }
+    if (peer->link >= 0)
+        shutdown(peer->link, SHUT_RDWR);  // the thread closes it
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void peer_fill_disk(struct peer *peer, int full)
+{
+    pthread_mutex_lock(&peer->lock);
+    peer->full = full;
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void peer_want_token(struct peer *peer, const char *token)
+{
+    pthread_mutex_lock(&peer->lock);
+    snprintf(peer->token, sizeof peer->token, "%s", token ? token : "");
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void peer_move(struct peer *peer, const char *session, struct peer *to)
+{
+    pthread_mutex_lock(&peer->lock);
+    struct book *book = find(peer, session);
+    struct book copy = *book;
+    snprintf(book->moved_to, sizeof book->moved_to, "%s", to->address);
+    pthread_mutex_unlock(&peer->lock);
+    copy.handed = 0;
+    copy.is.epoch++;
+    pthread_mutex_lock(&to->lock);
+    struct book *at = find(to, session);
+    if (!at)
+        at = &to->books[to->book_count++];
+    copy.moved_to[0] = 0;
+    *at = copy;
+    pthread_mutex_unlock(&to->lock);
 }
 
 size_t peer_reads(struct peer *peer)
@@ -182,24 +284,44 @@ static void hang_up(struct peer *peer)
     frame_buffer_consume(&peer->in, frame_buffer_size(&peer->in));
 }
 
+static void moved(struct peer *peer, uint64_t id, const struct book *book)
+{
+    answer(peer, &(struct wire_envelope){
+        .request_id = id, .kind = WIRE_ERROR,
+        .error = {.code = WIRE_MOVED, .message = "it went", .address = book->moved_to}});
+}
+
 static void open_book(struct peer *peer, uint64_t id, const struct wire_open *open)
 {
     struct book *book = find(peer, open->session);
     int resumed = book != NULL;
+    if (book && book->moved_to[0]) {
+        moved(peer, id, book);
+        return;
+    }
+    if (open->epoch && (!book || open->epoch < book->is.epoch)) {
+        complain(peer, id, book ? WIRE_FENCED : WIRE_UNKNOWN_SESSION, "epoch", 0);
+        return;
+    }
     if (!book) {
         book = &peer->books[peer->book_count++];
         *book = (struct book){.is.task = 1};
         snprintf(book->id, sizeof book->id, "%s", open->session);
     }
     book->is.opens++;
+    book->is.epoch = (open->epoch > book->is.epoch ? open->epoch : book->is.epoch) + 1;
     book->handed = 1;
+    if (!peer->full)
+        commit(book);
     struct wire_model m = model();
     uint64_t digest[2] = {book->is.digest, 0};
     answer(peer, &(struct wire_envelope){
         .request_id = id, .kind = WIRE_OPENED,
-        .opened = {.handle = (uint32_t)(book - peer->books) + 1, .epoch = book->is.opens, .resumed = resumed,
+        .opened = {.handle = (uint32_t)(book - peer->books) + 1, .epoch = book->is.epoch, .resumed = resumed,
                    .task = book->is.task, .seq = book->is.seq, .count = book->is.count,
-                   .digest = {(uint8_t *)digest, sizeof digest}, .model = &m}});
+                   .digest = {(uint8_t *)digest, sizeof digest}, .model = &m,
+                   .durable_seq = durable_seq(peer, book),
+                   .durability = peer->log ? WIRE_DURABILITY_INTERVAL : WIRE_DURABILITY_OFF}});
 }
 
 // Step and Act. What is done with the reply depends on the trick.
@@ -209,25 +331,28 @@ static void act(struct peer *peer, const struct wire_envelope *request, struct b
     int acting = request->kind == WIRE_ACT;
     uint64_t seq = acting ? request->act.seq : step->seq;
     enum wire_status status = acting ? WIRE_STATUS_NONE : WIRE_STATUS_ABSORBED;
-    if (!acting && seq > book->is.seq + 1) {
+    int repeated = !acting && seq <= book->is.seq, last = seq == book->is.seq;
+    int full = peer->full || trick == PEER_UNDURABLE_LOST;
+    if (!acting && !has_seen(book, seq) && seq != book->is.seq + 1 && !last) {
         complain(peer, request->request_id, WIRE_OUT_OF_STEP, "seq", 0);
         return;
     }
-    if (!acting && seq <= book->is.seq) {
+    if (!acting && has_seen(book, seq))
         status = WIRE_STATUS_DUPLICATE;
-    } else if (!acting) {
-        book->is.count++;
-        book->is.digest += peer_term(seq, step->action.values, step->reward, step->observation.values);
-    }
+    else if (!acting && full)
+        status = WIRE_STATUS_UNDURABLE;
+    else if (!acting)
+        absorb(book, seq, peer_term(seq, step->action.values, step->reward, step->observation.values));
     book->is.seq = seq > book->is.seq ? seq : book->is.seq;
 
     float action[PEER_ACTION] = {peer_action(seq), 1, 2};
     uint64_t digest[2] = {book->is.digest, 0};
     struct wire_envelope reply = {
         .request_id = request->request_id, .kind = WIRE_ACTION,
-        .action = {.seq = seq, .action = {action, !acting && step->last ? 0 : PEER_ACTION}, .status = status,
+        .action = {.seq = seq, .action = {action, (!acting && step->last) || (repeated && !last) ? 0 : PEER_ACTION}, .status = status,
                    .count = book->is.count, .digest = {(uint8_t *)digest, sizeof digest}, .task = book->is.task,
-                   .reward_p = 0.5, .transition_p = 1, .queue_us = 3, .compute_us = 4},
+                   .reward_p = 0.5, .transition_p = 1, .queue_us = 3, .compute_us = 4,
+                   .durable_seq = durable_seq(peer, book)},
     };
     uint8_t out[4096];
     switch (trick) {
@@ -248,7 +373,7 @@ static void act(struct peer *peer, const struct wire_envelope *request, struct b
         send_bytes(peer, out, encode(peer, out, sizeof out, &reply) / 2);
         hang_up(peer);
         return;
-    case PEER_CLOSE_AFTER:
+    case PEER_CLOSE_AFTER: case PEER_UNDURABLE_LOST:
         hang_up(peer);
         return;
     default:
@@ -288,10 +413,17 @@ static void observe(struct peer *peer, const struct wire_envelope *request, stru
     const struct wire_observe *o = &request->observe;
     for (size_t i = 0; i < o->transition_count; i++) {
         const struct wire_transition *t = &o->transitions[i];
-        status[i] = WIRE_STATUS_ABSORBED;
-        book->is.count++;
-        book->is.digest += peer_term(t->seq, t->action.values, t->reward, t->next_observation.values);
+        status[i] = peer->full ? WIRE_STATUS_UNDURABLE : WIRE_STATUS_ABSORBED;
+        uint64_t term = peer_term(t->seq, t->action.values, t->reward, t->next_observation.values);
+        if (o->writer == 0 && has_seen(book, t->seq))
+            status[i] = WIRE_STATUS_DUPLICATE;
+        else if (!peer->full && o->writer == 0)
+            absorb(book, t->seq, term);
+        else if (!peer->full)
+            book->is.count++, book->is.digest += term;
     }
+    if (!peer->full)
+        commit(book);
     answer(peer, &(struct wire_envelope){
         .request_id = request->request_id, .kind = WIRE_OBSERVED,
         .observed = {.status = status, .status_count = o->transition_count, .count = book->is.count}});
@@ -314,7 +446,8 @@ static void greet(struct peer *peer, uint64_t id)
     answer(peer, &(struct wire_envelope){
         .request_id = id, .kind = WIRE_WELCOME,
         .welcome = {.server = "peer 1", .protocol = WIRE_PROTOCOL, .models = &m, .model_count = 1,
-                    .max_frame_bytes = FRAME, .max_in_flight = peer->max_in_flight}});
+                    .max_frame_bytes = FRAME, .max_in_flight = peer->max_in_flight,
+                    .durability = peer->log ? WIRE_DURABILITY_INTERVAL : WIRE_DURABILITY_OFF}});
 }
 
 // What happens to a Step or a Close before its book is opened. 1: that was all.
@@ -328,6 +461,9 @@ static int played(struct peer *peer, uint64_t id, enum peer_trick trick)
     case PEER_CLOSE_BEFORE: hang_up(peer); return 1;
     case PEER_REFUSE: complain(peer, id, WIRE_INVALID, "observation", 77); return 1;
     case PEER_FENCE: complain(peer, id, WIRE_FENCED, "", 0); return 1;
+    case PEER_BUSY: complain(peer, id, WIRE_BUSY, "session", 0); return 1;
+    case PEER_RATE: complain(peer, id, WIRE_RATE, "", 5); return 1;
+    case PEER_DENY: complain(peer, id, WIRE_PERMISSION, "session", 0); return 1;
     case PEER_DRAIN: complain(peer, id, WIRE_DRAINING, "", 0); hang_up(peer); return 1;
     case PEER_CONNECTION_ERROR: complain(peer, 0, WIRE_IDLE, "", 0); hang_up(peer); return 1;
     default: return 0;
@@ -338,7 +474,10 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
 {
     uint64_t id = request->request_id;
     if (request->kind == WIRE_HELLO) {
-        greet(peer, id);
+        if (peer->token[0] && strcmp(peer->token, request->hello.token) != 0)
+            complain(peer, id, WIRE_UNAUTHENTICATED, "token", 0);
+        else
+            greet(peer, id);
         return;
     }
     if (request->kind == WIRE_OPEN) {
@@ -346,7 +485,12 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
         return;
     }
     if (request->kind == WIRE_PING) {
-        answer(peer, &(struct wire_envelope){.request_id = id, .kind = WIRE_DONE});
+        for (size_t i = 0; i < peer->book_count && request->ping.durable && !peer->full; i++)
+            commit(&peer->books[i]);
+        if (request->ping.durable && peer->full)
+            complain(peer, id, WIRE_UNDURABLE, "", 0);
+        else
+            answer(peer, &(struct wire_envelope){.request_id = id, .kind = WIRE_DONE});
         return;
     }
     enum peer_trick trick = PEER_HONEST;
@@ -368,6 +512,10 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
         return;
     }
     struct book *book = &peer->books[number];
+    if (book->moved_to[0]) {
+        moved(peer, id, book);
+        return;
+    }
     switch (request->kind) {
     case WIRE_STEP: case WIRE_ACT: act(peer, request, book, trick); break;
     case WIRE_OBSERVE: observe(peer, request, book); break;

@@ -26,6 +26,10 @@ enum peer_trick {
     PEER_FENCE,           // says FENCED
     PEER_DRAIN,           // says DRAINING and closes; opens again on the next link
     PEER_CONNECTION_ERROR, // says IDLE about the connection and closes
+    PEER_BUSY,            // says BUSY, having absorbed nothing
+    PEER_RATE,            // says RATE, having absorbed nothing
+    PEER_DENY,            // says PERMISSION, having absorbed nothing
+    PEER_UNDURABLE_LOST,  // its log takes it not, and the link breaks before the reply
     PEER_TRICKS
 };
 
@@ -45,10 +49,16 @@ void peer_refuse_links(struct peer *peer, int on);         // closes each new li
 
 // What the book of a session says.
 struct peer_book {
-    uint64_t seq, count, digest, opens;
+    uint64_t seq, count, digest, opens, epoch;
     uint32_t task;
 };
 struct peer_book peer_book(struct peer *peer, const char *session);
+void peer_keep_log(struct peer *peer, int on);             // has a disk (not: durability off)
+void peer_commit(struct peer *peer);                       // all is on disk now
+void peer_crash(struct peer *peer);                        // the link breaks; only what is on disk stays
+void peer_fill_disk(struct peer *peer, int full);          // the log takes nothing
+void peer_move(struct peer *peer, const char *session, struct peer *to);  // hands the session's book over
+void peer_want_token(struct peer *peer, const char *token);  // others are UNAUTHENTICATED; NULL: anybody may come
 size_t peer_reads(struct peer *peer);                      // pieces that were read so far
 
 // The sum that the transition (seq, action -> reward, observation) adds to a digest.
