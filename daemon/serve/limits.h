@@ -28,7 +28,7 @@ struct limits {
 enum {
     OBSERVE_LIMIT = 1024,          // transitions in one Observe: bounds how long others wait for it
     MODELS_LIMIT = 64,
-    LOOPS_LIMIT = 256,
+    LOOPS_LIMIT = 64,
     OUTPUT_BASE = 32 * 1024,       // bytes of replies a connection holds without allocating
     INPUT_BASE = 16 * 1024,        // bytes of requests, the same
 };
