@@ -136,6 +136,7 @@ int control_open(struct control *control, const char *address, const struct cont
     if (error)
         return error;
     error = link_init(&control->link);
+    control->link.options = &options->tls;
     if (!error)
         error = grow_arena(&control->arena);
     if (error)

@@ -7,6 +7,7 @@
 
 struct control_options {
     const char *token_file;   // NULL: none; its first line is the bearer token
+    struct tls_options tls;   // for tls: addresses
     double timeout;           // seconds for the connection, and for each answer
 };
 
@@ -21,7 +22,7 @@ struct control {
     char why[512];              // sentence of the last failure
 };
 
-// Connects and says Hello. On failure: a sentence in `why`, and nothing to close. -EREMOTEIO: the daemon refuses.
+// Connects and says Hello; options stay the caller's as long as this is open. On failure: a sentence in `why`, and nothing to close. -EREMOTEIO: the daemon refuses.
 int control_open(struct control *control, const char *address, const struct control_options *options);
 void control_close(struct control *control);
 

@@ -48,15 +48,13 @@ int ctl_refused(const struct ctl *ctl, const struct control *control, int error)
 
 int ctl_connect(const struct ctl *ctl, struct control *control)
 {
-    int error = control_open(control, ctl->control, &(struct control_options){.timeout = ctl->timeout});
+    int error = control_open(control, ctl->control, &ctl->own);
     return error ? ctl_refused(ctl, control, error) : 0;
 }
 
 int ctl_connect_to(const struct ctl *ctl, struct control *control)
 {
-    struct control_options options = ctl->peer;
-    options.timeout = ctl->timeout;
-    int error = control_open(control, ctl->to, &options);
+    int error = control_open(control, ctl->to, &ctl->peer);
     return error ? ctl_refused(ctl, control, error) : 0;
 }
 

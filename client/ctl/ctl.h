@@ -16,9 +16,9 @@ enum ctl_code {
 
 struct ctl {
     const char *control;             // address of the control socket
-    double timeout;                  // seconds for one answer
+    struct control_options own;      // how to reach `control`
     int json;                        // the last line is one JSON object, instead of text
-    struct control_options peer;     // how to reach `to`: token, certificates
+    struct control_options peer;     // how to reach `to`: token, certificates, and its timeout
     const char *to;                  // another daemon; NULL: none was named
     const char *out;                 // a file; NULL: none
     const char *session, *format;    // of verify and export

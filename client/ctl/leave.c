@@ -26,8 +26,7 @@ int move_run(struct ctl *ctl)
         control_close(&from);
         return code;
     }
-    struct mover mover = {&from, &to, ctl->peer, ctl->to};
-    mover.options.timeout = ctl->timeout;
+    struct mover mover = {&from, &to, &ctl->peer, ctl->to};
     struct moved moved;
     char why[1024], digest[DIGEST_TEXT];
     int error = move_session(&mover, ctl->words[0], &moved, why, sizeof why);
@@ -138,8 +137,7 @@ static int hand_over_all(const struct ctl *ctl, struct control *from, struct tal
     int code = ctl_connect_to(ctl, &to);
     if (code)
         return code;
-    struct mover mover = {from, &to, ctl->peer, ctl->to};
-    mover.options.timeout = ctl->timeout;
+    struct mover mover = {from, &to, &ctl->peer, ctl->to};
     int error = empty_out(&mover, tally);
     control_close(&to);
     if (error || tally->failed)

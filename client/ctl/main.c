@@ -37,16 +37,16 @@ static const struct command commands[] = {
     {"rebuild", "SESSION", 1, 1, "", rebuild_run, "move a session to its model's newest version",
      "The session's belief is made again from the experience log with the model that its model's name stands for\n"
      "now, while it goes on serving with the old one.\n"},
-    {"drain", "", 0, 0, "Tkl", drain_run, "stop without clients noticing; --to hands over first",
+    {"drain", "", 0, 0, "TkACKNl", drain_run, "stop without clients noticing; --to hands over first",
      "The daemon answers what has come, keeps every session in its log and ends. With --to every session moves to\n"
      "the other daemon before that; then this one stays for --linger seconds to tell clients where.\n"},
     {"snapshot", "[SESSION]", 0, 1, "o", snapshot_run, "keep all sessions now; or one in a file",
      "Without SESSION: the state of all sessions in memory goes into the experience log. With SESSION and --out:\n"
      "its whole state goes into a file (a SessionState message) that opens on any daemon with the same model.\n"},
-    {"restore", "FILE", 1, 1, "Tk", restore_run, "bring a session back from a file",
+    {"restore", "FILE", 1, 1, "TkACKN", restore_run, "bring a session back from a file",
      "Here, or at --to. Refused if the session is there with an epoch that is not smaller, if its model is another,\n"
      "or if anything in the file contradicts.\n"},
-    {"move", "SESSION", 1, 1, "Tk", move_run, "hand a session to another daemon",
+    {"move", "SESSION", 1, 1, "TkACKN", move_run, "hand a session to another daemon",
      "The session freezes, its state goes to the daemon at --to, and clients are told where it is. If the other\n"
      "daemon refuses, it thaws and goes on here. Its digest is the same on both sides, or it does not move.\n"},
     {"health", "", 0, 0, "", health_run, "is it serving, and does its log take",
@@ -64,6 +64,10 @@ static const struct {
     {'t', "timeout", "SECONDS", "how long to wait for an answer (10)"},
     {'T', "to", "ADDRESS", "another daemon: unix:PATH, tcp:HOST:PORT or tls:HOST:PORT"},
     {'k', "token-file", "FILE", "whose first line is the token for the other daemon"},
+    {'A', "ca-file", "FILE", "who may have signed the other daemon's certificate, for tls: addresses"},
+    {'C', "certificate", "FILE", "ours, if it asks for one"},
+    {'K', "key", "FILE", "of that certificate"},
+    {'N', "server-name", "NAME", "that its certificate must have, if not the address's"},
     {'o', "out", "FILE", "where to write; an existing file is replaced at once or not at all"},
     {'l', "linger", "SECONDS", "how long to tell clients where their sessions are (5)"},
     {'1', "once", NULL, "one picture, then end"},
@@ -126,9 +130,13 @@ static int take_option(struct ctl *ctl, int letter)
     switch (letter) {
     case 'c': ctl->control = optarg; return 0;
     case 'j': ctl->json = 1; return 0;
-    case 't': return seconds(ctl, "timeout", 0.1, 3600, &ctl->timeout);
+    case 't': return seconds(ctl, "timeout", 0.1, 3600, &ctl->own.timeout);
     case 'T': ctl->to = optarg; return 0;
     case 'k': ctl->peer.token_file = optarg; return 0;
+    case 'A': ctl->peer.tls.ca_file = optarg; return 0;
+    case 'C': ctl->peer.tls.certificate = optarg; return 0;
+    case 'K': ctl->peer.tls.key = optarg; return 0;
+    case 'N': ctl->peer.tls.server_name = optarg; return 0;
     case 'o': ctl->out = optarg; return 0;
     case 'l': return seconds(ctl, "linger", 0, 3600, &ctl->linger);
     case '1': ctl->once = 1; return 0;
@@ -184,8 +192,9 @@ static int read_arguments(struct ctl *ctl, const struct command **command, int a
 
 int main(int argc, char **argv)
 {
-    struct ctl ctl = {.control = default_control, .timeout = 10, .interval = 1, .linger = 5};
+    struct ctl ctl = {.control = default_control, .own.timeout = 10, .interval = 1, .linger = 5};
     const struct command *command = NULL;
     int code = read_arguments(&ctl, &command, argc, argv);
+    ctl.peer.timeout = ctl.own.timeout;
     return code >= 0 ? code : command->run(&ctl);
 }

@@ -33,7 +33,7 @@ static int put_there(struct mover *mover, const struct wire_session_state *state
     int error = control_ask(mover->to, &request, WIRE_OPENED, &reply);
     if (error && error != -EREMOTEIO) {
         control_close(mover->to);
-        error = control_open(mover->to, mover->address, &mover->options);
+        error = control_open(mover->to, mover->address, mover->options);
         if (!error)
             error = control_ask(mover->to, &request, WIRE_OPENED, &reply);
         if (error == -EREMOTEIO && mover->to->code == WIRE_FENCED && is_there(mover, state))

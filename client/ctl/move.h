@@ -13,7 +13,7 @@
 struct mover {
     struct control *from;    // control socket of the daemon that has the session
     struct control *to;      // a connection to the one that gets it
-    struct control_options options;  // to connect there again
+    const struct control_options *options;  // to connect there again
     const char *address;     // that clients are told
 };
 

@@ -37,7 +37,7 @@ static int move(struct script *from, struct script *to, char *why, size_t why_si
     struct control_options options = {.timeout = 10};
     ck_assert_int_eq(control_open(&a, from->address, &options), 0);
     ck_assert_int_eq(control_open(&b, to->address, &options), 0);
-    struct mover mover = {&a, &b, options, to->address};
+    struct mover mover = {&a, &b, &options, to->address};
     why[0] = 0;
     int result = move_session(&mover, "arm", moved, why, why_size);
     control_close(&a);
@@ -81,8 +81,9 @@ START_TEST(a_session_that_cannot_freeze_stays)
     PLAY(from, refuse(WIRE_UNKNOWN_SESSION));
     PLAY(to, answer_done());
     struct control probe;
+    struct control_options options = {.timeout = 10};
     struct wire_envelope reply;
-    ck_assert_int_eq(control_open(&probe, to.address, &(struct control_options){.timeout = 10}), 0);
+    ck_assert_int_eq(control_open(&probe, to.address, &options), 0);
     ck_assert_int_eq(control_ask(&probe, &(struct wire_envelope){.kind = WIRE_PING}, WIRE_DONE, &reply), 0);
     control_close(&probe);
     ck_assert_int_eq(move(&from, &to, why, sizeof why, &moved), -EREMOTEIO);
