@@ -268,6 +268,21 @@ int database_open(struct database *database, const char *directory, char *why, s
     return error ? fail(database, error, why, why_size) : 0;
 }
 
+// Where nothing can be written, a database without a WAL can still be read: nobody can change it.
+static int open_immutable(struct database *database)
+{
+    char name[3 * sizeof database->path + 32] = "file:", wal[sizeof database->path + 8];
+    snprintf(wal, sizeof wal, "%s-wal", database->path);
+    if (access(wal, F_OK) == 0)
+        return SQLITE_CANTOPEN;
+    char *end = name + strlen(name);
+    for (const char *c = database->path; *c; c++)
+        end += sprintf(end, strchr("%?#", *c) ? "%%%02x" : "%c", *c);
+    strcpy(end, "?immutable=1");
+    sqlite3_close(database->handle);
+    return sqlite3_open_v2(name, &database->handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
 int database_open_reader(struct database *database, const char *path, char *why, size_t why_size)
 {
     *database = (struct database){0};
@@ -281,6 +296,10 @@ int database_open_reader(struct database *database, const char *path, char *why,
         return -ENOENT;
     }
     int code = sqlite3_open_v2(database->path, &database->handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    int64_t version;
+    if (code == SQLITE_OK && pragma(database, "pragma schema_version", &version) != 0 &&
+        sqlite3_errcode(database->handle) == SQLITE_CANTOPEN)
+        code = open_immutable(database);
     if (code != SQLITE_OK)
         return fail(database, database_error(database, code, "open it"), why, why_size);
     sqlite3_busy_timeout(database->handle, BUSY_MS);
@@ -512,6 +531,22 @@ int database_meta(struct database *database, const char *name, uint64_t *value)
 int database_last_id(struct database *database, uint64_t *id)
 {
     return number(database, database_statement(database, SQL_LAST_ID), id);
+}
+
+int database_check_pages(struct database *database)
+{
+    sqlite3_stmt *s = NULL;
+    int code = sqlite3_prepare_v2(database->handle, "pragma integrity_check(1)", -1, &s, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(s);
+    int error = code == SQLITE_ROW ? 0 : database_error(database, code, "check the pages");
+    if (!error && strcmp((const char *)sqlite3_column_text(s, 0), "ok") != 0) {
+        snprintf(database->error, sizeof database->error, "%s: %.200s", DATABASE_FILE,
+                 (const char *)sqlite3_column_text(s, 0));
+        error = -EUCLEAN;
+    }
+    sqlite3_finalize(s);
+    return error;
 }
 
 int database_used_bytes(struct database *database, uint64_t *bytes)

@@ -61,6 +61,7 @@ int database_model(struct database *database, const char *digest, uint8_t **byte
 int database_set_meta(struct database *database, const char *name, uint64_t value);
 int database_meta(struct database *database, const char *name, uint64_t *value);  // 0 if it is not there
 int database_last_id(struct database *database, uint64_t *id);  // the largest number that a session has or had
+int database_check_pages(struct database *database);  // all of them, and that indices agree; -EUCLEAN
 int database_used_bytes(struct database *database, uint64_t *bytes);  // pages in use
 
 // ---- Rows. Begin, then step: 1 and the row, 0 at the end, negative errno. What a row points to lives until the next step.

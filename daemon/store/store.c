@@ -255,7 +255,9 @@ size_t store_transition_size(size_t observation_dim, size_t action_dim)
 
 uint64_t store_put_transition(struct store_queue *queue, const struct store_transition *t)
 {
-    assert(t->session != 0 && t->seq <= INT64_MAX);
+    assert(t->session != 0);
+    if (t->seq > INT64_MAX)
+        return 0;
     size_t size = store_transition_size(t->observation_dim, t->action_dim);
     struct transition_record *record = begin(queue, RECORD_TRANSITION, t->session, size);
     if (record == NULL)
