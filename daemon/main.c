@@ -132,11 +132,19 @@ static int make_house(struct house **house, struct loops **loops, const struct o
                      why, why_size);
 }
 
+static int open_tls(struct tls_server **tls, const struct config *config, char *why, size_t why_size)
+{
+    const struct tls_options options = {config->tls_certificate, config->tls_key, config->tls_client_ca,
+                                        config->tls_min_version};
+    return config->tls_certificate ? tls_server_new(tls, &options, why, why_size) : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.ready_fd = -1};
     struct house *house = NULL;
     struct loops *loops = NULL;
+    struct tls_server *tls = NULL;
     char why[WHY_SIZE] = "";
     config_init(&options.config);
     int error = read_options(&options, argc, argv, why, sizeof why);
@@ -146,17 +154,19 @@ int main(int argc, char **argv)
     log_set_level((enum log_level)options.config.log_level);
     log_set_style(options.config.log_json ? LOG_AS_JSON : LOG_AS_TEXT);
     if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
+        (error = open_tls(&tls, &options.config, why, sizeof why)) ||
         (error = make_house(&house, &loops, &options, why, sizeof why)))
         goto done;
     if (options.check_only)
         puts("beliefd: configuration and models are good");
     else
-        error = loops_run(loops, house, &options.config, options.ready_fd, why, sizeof why);
+        error = loops_run(loops, house, tls, &options.config, options.ready_fd, why, sizeof why);
 done:
     if (error < 0)
         fprintf(stderr, "beliefd: %s\n", why);
     house_free(house);
     loops_free(loops);
+    tls_server_free(tls);
     config_release(&options.config);
     return error < 0;
 }

@@ -1,20 +1,25 @@
-// Connected sockets; the contract is in client.h.
+// Connected sockets; the contract is in client.h. With TLS the bytes pass through tls.h on their way: what the socket
+// brought is decrypted until the connection takes no more, what the connection holds is encrypted as a whole and
+// then sent as if it were the connection's own.
 #include "client.h"
 
+#include "house_internal.h"
 #include "log.h"
 #include "loop_internal.h"
+#include "peer.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static void closed(uv_handle_t *handle)
 {
     struct client *client = handle->data;
+    if (--client->handles > 0)
+        return;
     atomic_fetch_sub(&client->loop->client_count, 1);
     frame_buffer_release(&client->sending);
+    tls_free(client->tls);
     free(client);
 }
 
@@ -34,18 +39,85 @@ void client_close(struct client *client)
             client->next->previous = client->previous;
     }
     uv_close(&client->uv.handle, closed);
+    if (client->tls)
+        uv_close((uv_handle_t *)&client->decrypt_on, closed);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     (void)suggested;
     struct client *client = handle->data;
-    size_t room;
-    uint8_t *memory = server_input(client->connection, &room);
+    size_t room = 0;
+    uint8_t *memory = client->tls ? tls_input(client->tls, &room) : server_input(client->connection, &room);
     *buffer = uv_buf_init((char *)memory, (unsigned)room);
 }
 
 static void update_reading(struct client *client);
+
+// The client's certificate says who it is, if somebody in the file of identities has one of its names.
+static void look_up(struct client *client)
+{
+    struct connection *connection = client->connection;
+    const char *const *names;
+    size_t count = tls_peer_names(client->tls, &names);
+    struct identities *identities = house_identities(client->loop->loops->house);
+    const struct identity *found = identities ? identities_by_certificate(identities, names, count) : NULL;
+    if (found)
+        connection->identity = *found;
+    identities_unref(identities);
+    client->known = 1;
+    log_event(LOG_DEBUG, "tls", LOG_TEXT("peer", connection->peer), LOG_TEXT("version", tls_version(client->tls)),
+              LOG_TEXT("certificate", count > 0 ? names[0] : ""), LOG_TEXT("identity", connection->identity.name));
+}
+
+static void peer_ended(struct client *client)
+{
+    client->ended = 1;
+    if (client->linger_until_us)
+        client_close(client);
+    else
+        server_ended(client->loop->server, client->connection, loop_now_us(client->loop));
+}
+
+// Sends what TLS itself has to say: its handshake, and alerts.
+static void flush_tls(struct client *client);
+
+// Decrypts what the socket brought, as far as the connection takes it.
+static void decrypt(struct client *client)
+{
+    struct connection *connection = client->connection;
+    long size = 0;
+    while (!client->ended && connection_wants_input(connection)) {
+        size_t room;
+        uint8_t *memory = server_input(connection, &room);
+        size = memory ? tls_read(client->tls, memory, room) : -ENOMEM;
+        if (!client->known && tls_is_open(client->tls))
+            look_up(client);
+        if (size <= 0)
+            break;
+        server_received(client->loop->server, connection, (size_t)size, loop_now_us(client->loop));
+    }
+    flush_tls(client);
+    if (!client->connection)
+        return;
+    if (size == -EPIPE) {
+        peer_ended(client);
+    } else if (size < 0) {
+        log_event(LOG_INFO, "tls_failed", LOG_TEXT("peer", connection->peer),
+                  LOG_TEXT("why", size == -EPROTO ? tls_why(client->tls) : "no memory"));
+        client_close(client);
+    }
+}
+
+static void decrypt_on(uv_timer_t *timer)
+{
+    struct client *client = timer->data;
+    if (!client->connection)
+        return;
+    decrypt(client);
+    if (client->connection)
+        update_reading(client);
+}
 
 static void took_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 {
@@ -53,27 +125,28 @@ static void took_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer
     struct client *client = stream->data;
     struct loop *loop = client->loop;
     uint64_t now_us = loop_now_us(loop);
-    if (size > 0) {
+    if (size > 0 && client->tls) {
+        tls_received(client->tls, (size_t)size);
+        decrypt(client);
+    } else if (size > 0) {
         server_received(loop->server, client->connection, (size_t)size, now_us);
-        update_reading(client);
     } else if (size == UV_EOF) {
-        client->ended = 1;
-        if (client->linger_until_us)
-            client_close(client);
-        else
-            server_ended(loop->server, client->connection, now_us);
-        if (!uv_is_closing(&client->uv.handle))
-            update_reading(client);
+        peer_ended(client);
     } else if (size < 0) {
         log_event(LOG_INFO, "connection_lost", LOG_TEXT("peer", client->connection->peer),
                   LOG_TEXT("why", uv_strerror((int)size)));
         client_close(client);
     }
+    if (client->connection)
+        update_reading(client);
 }
 
 static void update_reading(struct client *client)
 {
     int wanted = !client->ended && connection_wants_input(client->connection);
+    // What is here already brings no event of the socket.
+    if (wanted && client->tls && tls_has_input(client->tls))
+        uv_timer_start(&client->decrypt_on, decrypt_on, 0, 0);
     if (wanted == client->reading)
         return;
     if (wanted)
@@ -115,12 +188,9 @@ static void end(struct client *client)
     }
 }
 
-// The socket took only a part: the rest goes in the background, and nobody waits for it.
+// `sending` goes in the background, and nobody waits for it.
 static int send_in_background(struct client *client)
 {
-    struct loop *loop = client->loop;
-    if (server_block(loop->server, client->connection, &client->sending, loop_now_us(loop)))
-        return -1;
     client->writing = 1;
     client->write.data = client;
     uv_buf_t rest = uv_buf_init((char *)(client->sending.memory + client->sending.start),
@@ -128,25 +198,75 @@ static int send_in_background(struct client *client)
     return uv_write(&client->write, &client->uv.stream, &rest, 1, wrote);
 }
 
-void client_flush(struct client *client)
+static int try_to_send(struct client *client, const struct frame_buffer *out)
+{
+    uv_buf_t bytes = uv_buf_init((char *)(out->memory + out->start), (unsigned)frame_buffer_size(out));
+    int sent = uv_try_write(&client->uv.stream, &bytes, 1);
+    return sent == UV_EAGAIN ? 0 : sent;
+}
+
+// 0, or negative: the connection is lost.
+static int send_plain(struct client *client)
 {
     struct loop *loop = client->loop;
+    struct connection *connection = client->connection;
+    if (!connection_has_output(connection))
+        return 0;
+    int sent = try_to_send(client, &connection->out);
+    if (sent < 0)
+        return sent;
+    server_sent(loop->server, connection, (size_t)sent, loop_now_us(loop));
+    if (!connection_has_output(connection))
+        return 0;
+    return server_block(loop->server, connection, &client->sending, loop_now_us(loop)) ? -ENOMEM
+                                                                                       : send_in_background(client);
+}
+
+static int send_encrypted(struct client *client)
+{
+    struct loop *loop = client->loop;
+    struct connection *connection = client->connection;
+    struct frame_buffer *out = tls_output(client->tls);
+    size_t size = frame_buffer_size(&connection->out);
+    if (size > 0 && tls_is_open(client->tls)) {
+        if (tls_write(client->tls, frame_buffer_data(&connection->out), size))
+            return -EPROTO;
+        server_sent(loop->server, connection, size, loop_now_us(loop));
+    }
+    if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection))
+        tls_end(client->tls);
+    if (frame_buffer_size(out) == 0)
+        return 0;
+    int sent = try_to_send(client, out);
+    if (sent < 0)
+        return sent;
+    frame_buffer_consume(out, (size_t)sent);
+    if (frame_buffer_size(out) == 0) {
+        frame_buffer_trim(out);
+        return 0;
+    }
+    if (tls_take_output(client->tls, &client->sending))
+        return -ENOMEM;
+    connection_move(connection, CONNECTION_BLOCKED, loop_now_us(loop));
+    return send_in_background(client);
+}
+
+static void flush_tls(struct client *client)
+{
+    if (!client->writing && send_encrypted(client))
+        client_close(client);
+}
+
+void client_flush(struct client *client)
+{
     struct connection *connection = client->connection;
     if (connection->state == CONNECTION_DROPPED) {
         client_close(client);
         return;
     }
-    if (connection_has_output(connection) && !client->writing) {
-        uv_buf_t bytes = uv_buf_init((char *)(connection->out.memory + connection->out.start),
-                                     (unsigned)frame_buffer_size(&connection->out));
-        int sent = uv_try_write(&client->uv.stream, &bytes, 1);
-        if (sent >= 0)
-            server_sent(loop->server, connection, (size_t)sent, loop_now_us(loop));
-        if ((sent < 0 && sent != UV_EAGAIN) ||
-            (connection_has_output(connection) && send_in_background(client))) {
-            client_close(client);
-            return;
-        }
+    if (!client->writing && (client->tls ? send_encrypted(client) : send_plain(client))) {
+        client_close(client);
+        return;
     }
     if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection) && !client->writing)
         end(client);
@@ -154,68 +274,67 @@ void client_flush(struct client *client)
         update_reading(client);
 }
 
-void client_check_linger(struct client *client, uint64_t now_us)
+void client_check(struct client *client, uint64_t now_us)
 {
-    if (client->linger_until_us && now_us >= client->linger_until_us)
+    const struct connection *connection = client->connection;
+    if (client->linger_until_us && now_us >= client->linger_until_us) {
         client_close(client);
+    } else if (client->is_remote && connection->state == CONNECTION_SERVING &&
+               connection->heard_us == client->since_us &&
+               now_us - client->since_us >= client->loop->server->limits.handshake_us) {
+        log_event(LOG_INFO, "handshake_late", LOG_TEXT("peer", connection->peer),
+                  LOG_TEXT("tls", !client->tls ? "no" : tls_is_open(client->tls) ? "done" : "unfinished"));
+        client_close(client);
+    }
 }
 
-// Who is it? For the log.
-static void name_peer(struct client *client, int is_unix, char *peer, size_t size)
+static void refuse_socket(struct loop *loop, int fd, const char *why)
 {
-    int fd = -1;
-    uv_fileno(&client->uv.handle, &fd);
-    struct ucred credentials;
-    struct sockaddr_storage from;
-    socklen_t length = sizeof credentials, from_size = sizeof from;
-    char host[INET6_ADDRSTRLEN];
-    if (is_unix && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length)) {
-        snprintf(peer, size, "pid:%d,uid:%u,fd:%d", (int)credentials.pid, (unsigned)credentials.uid, fd);
-    } else if (!is_unix && !getpeername(fd, (struct sockaddr *)&from, &from_size)) {
-        int is_v4 = from.ss_family == AF_INET;
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&from;
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&from;
-        inet_ntop(from.ss_family, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr, host,
-                  sizeof host);
-        snprintf(peer, size, is_v4 ? "%s:%u" : "[%s]:%u", host,
-                 (unsigned)ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
-    } else {
-        snprintf(peer, size, "fd:%d", fd);
-    }
+    log_event(LOG_ERROR, "accept_failed", LOG_TEXT("why", why));
+    atomic_fetch_sub(&loop->client_count, 1);
+    close(fd);
 }
 
 void client_start(struct loop *loop, int fd, const struct listener *listener)
 {
-    int is_unix = listener->socket.is_unix;
+    enum address_kind kind = listener->address->kind;
     struct client *client = calloc(1, sizeof *client);
-    if (!client) {
-        log_event(LOG_ERROR, "accept_failed", LOG_TEXT("why", "no memory"));
-        atomic_fetch_sub(&loop->client_count, 1);
-        close(fd);
+    if (!client || (kind == ADDRESS_TLS && !(client->tls = tls_new(loop->loops->tls)))) {
+        free(client);
+        refuse_socket(loop, fd, "no memory");
         return;
     }
     client->loop = loop;
-    if (is_unix)
+    client->handles = 1;
+    client->is_remote = kind != ADDRESS_UNIX;
+    client->since_us = loop_now_us(loop);
+    if (kind == ADDRESS_UNIX)
         uv_pipe_init(&loop->uv, &client->uv.pipe, 0);
     else
         uv_tcp_init(&loop->uv, &client->uv.tcp);
     client->uv.handle.data = client;
-    int error = is_unix ? uv_pipe_open(&client->uv.pipe, fd) : uv_tcp_open(&client->uv.tcp, fd);
+    if (client->tls) {
+        uv_timer_init(&loop->uv, &client->decrypt_on);
+        client->decrypt_on.data = client;
+        client->handles++;
+    }
+    int error = kind == ADDRESS_UNIX ? uv_pipe_open(&client->uv.pipe, fd) : uv_tcp_open(&client->uv.tcp, fd);
     if (error) {
         log_event(LOG_WARNING, "accept_failed", LOG_TEXT("why", uv_strerror(error)));
         close(fd);
         client_close(client);
         return;
     }
-    if (!is_unix)
+    if (kind != ADDRESS_UNIX)
         uv_tcp_nodelay(&client->uv.tcp, 1);
-    char peer[64];
-    name_peer(client, is_unix, peer, sizeof peer);
-    const struct peer who = {.text = peer, .identity = {.role = WIRE_ROLE_ROBOT},
-                             .is_control = listener->is_control};
-    client->connection = server_connect(loop->server, &who, loop_now_us(loop));
+    struct peer peer;
+    char text[PEER_TEXT];
+    struct identities *identities = house_identities(loop->loops->house);
+    peer_of_socket(&peer, text, fd, kind, listener->is_control, identities);
+    identities_unref(identities);
+    client->connection = server_connect(loop->server, &peer, client->since_us);
     if (!client->connection) {
-        log_event(LOG_WARNING, "accept_failed", LOG_TEXT("peer", peer), LOG_TEXT("why", "no place"));
+        log_event(LOG_WARNING, "accept_failed", LOG_TEXT("peer", text), LOG_TEXT("why", "no place"));
         client_close(client);
         return;
     }
@@ -224,6 +343,6 @@ void client_start(struct loop *loop, int fd, const struct listener *listener)
     if (loop->clients)
         loop->clients->previous = client;
     loop->clients = client;
-    log_event(LOG_DEBUG, "connect", LOG_TEXT("peer", peer));
+    log_event(LOG_DEBUG, "connect", LOG_TEXT("peer", text));
     update_reading(client);
 }

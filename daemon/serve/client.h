@@ -1,7 +1,8 @@
 #pragma once
-// One connected socket: moves bytes between libuv and the protocol.
+// One connected socket: moves bytes between libuv, TLS if the listener has it, and the protocol.
 
 #include "server.h"
+#include "tls.h"
 
 #include <uv.h>
 
@@ -20,10 +21,16 @@ struct client {
     union socket_handle uv;
     struct loop *loop;
     struct connection *connection;  // NULL once closing
+    struct tls *tls;                // NULL: bytes go as they are
+    uv_timer_t decrypt_on;          // with TLS: bytes of the last turn were left over
     struct client *previous, *next; // all clients
+    int handles;                    // of libuv, still open
+    int is_remote;                  // over TCP: has to ask something soon
+    int known;                      // with TLS: who is there has been looked up
     int reading;                    // uv_read_start is in force
     int writing;                    // `sending` is with libuv
     int ended;                      // the peer sends no more
+    uint64_t since_us;              // when it connected
     uint64_t linger_until_us;       // said our last words; waiting for the peer to close. 0: not yet
     struct frame_buffer sending;
     uv_write_t write;
@@ -36,5 +43,5 @@ void client_start(struct loop *loop, int fd, const struct listener *listener);
 // Sends what the connection holds, and ends it when it is through.
 void client_flush(struct client *client);
 void client_close(struct client *client);
-// The peer had time enough to read our last words.
-void client_check_linger(struct client *client, uint64_t now_us);
+// Now and then: closes one that had time enough to read our last words, or to ask something.
+void client_check(struct client *client, uint64_t now_us);

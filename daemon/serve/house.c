@@ -96,11 +96,17 @@ struct store *house_store(const struct house *house)
     return house->store;
 }
 
-int house_identify(struct house *house, const char *token, struct identity *identity)
+struct identities *house_identities(struct house *house)
 {
     pthread_mutex_lock(&house->lock);
     struct identities *identities = house->identities ? identities_ref(house->identities) : NULL;
     pthread_mutex_unlock(&house->lock);
+    return identities;
+}
+
+int house_identify(struct house *house, const char *token, struct identity *identity)
+{
+    struct identities *identities = house_identities(house);
     if (!identities)
         return 0;
     const struct identity *found = identities_by_token(identities, token);

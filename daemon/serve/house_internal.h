@@ -13,6 +13,7 @@ struct store *house_store(const struct house *house);                           
 struct store_queue *house_queue(const struct house *house, size_t index);       // NULL: durability is off
 // Whose token is it? 1 and *identity; 0: no identities are configured; -ENOENT: nobody's. Any thread.
 int house_identify(struct house *house, const char *token, struct identity *identity);
+struct identities *house_identities(struct house *house);  // NULL: none are configured. A reference. Any thread
 
 // Takes its place and gets its models. -ENOMEM.
 int house_enter(struct house *house, struct server *server, size_t index);

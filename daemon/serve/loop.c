@@ -81,7 +81,7 @@ static void tick(uv_timer_t *timer)
     send_all(loop);
     for (struct client *client = loop->clients, *next; client; client = next) {
         next = client->next;
-        client_check_linger(client, now_us);
+        client_check(client, now_us);
     }
     loop->turn_us = 0;  // the poll that follows may wait
 }
@@ -270,10 +270,11 @@ static int start_threads(struct loops *loops, char *why, size_t why_size)
     return error;
 }
 
-int loops_run(struct loops *loops, struct house *house, const struct config *config, int ready_fd, char *why,
-              size_t why_size)
+int loops_run(struct loops *loops, struct house *house, struct tls_server *tls, const struct config *config, int ready_fd,
+              char *why, size_t why_size)
 {
     loops->house = house;
+    loops->tls = tls;
     loops->config = config;
     int error = 0;
     for (size_t i = 0; i < loops->count && !error; i++)

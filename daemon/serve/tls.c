@@ -20,6 +20,7 @@ struct tls {
     struct frame_buffer in, out;  // encrypted
     int failed;                   // nothing more may be asked of ssl
     int ended;                    // the peer sends no more
+    int has_input;                // bytes came that have not been read yet
     char why[160];
     char *names[TLS_NAMES_LIMIT];
     size_t name_count;
@@ -113,6 +114,12 @@ uint8_t *tls_input(struct tls *tls, size_t *room)
 void tls_received(struct tls *tls, size_t size)
 {
     frame_buffer_append(&tls->in, size);
+    tls->has_input = 1;
+}
+
+int tls_has_input(const struct tls *tls)
+{
+    return tls->has_input;
 }
 
 static void add_name(struct tls *tls, const ASN1_STRING *text)
@@ -169,6 +176,7 @@ long tls_read(struct tls *tls, uint8_t *out, size_t size)
     size_t taken = 0;
     int good = SSL_read_ex(tls->ssl, out, size, &taken);
     int error = good ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, good);
+    tls->has_input = good;
     if (!was_open && tls_is_open(tls))
         read_names(tls);
     switch (error) {

@@ -56,6 +56,7 @@ struct frame_buffer *tls_output(struct tls *tls);
 // The output, to be sent in the background; the caller releases it. -ENOMEM.
 int tls_take_output(struct tls *tls, struct frame_buffer *held);
 
+int tls_has_input(const struct tls *tls);         // tls_read has not said 0 since bytes were received
 int tls_is_open(const struct tls *tls);           // the handshake is done
 const char *tls_why(const struct tls *tls);       // what went wrong, for the log
 const char *tls_version(const struct tls *tls);   // "TLSv1.3"
