@@ -17,9 +17,7 @@ static int take_observed(struct single *single, const struct call *call, const s
         return call_unexpected(call->bel, single->session);
     for (size_t i = 0; out->status && i < observed->status_count; i++)
         out->status[i] = (enum bel_status)observed->status[i];
-    single->session->count = observed->count;
-    // The answer waited for the disk, which had taken what came before. (None: the daemon has no disk, nor more to lose.)
-    kept_raise_floor(&single->session->kept, single->session->task, observed->count);
+    session_observed(single->session, observed);
     if (out->report) {
         *out->report = (struct bel_report){
             .task = single->session->task, .count = observed->count, .reward_p = 1, .transition_p = 1,

@@ -115,6 +115,8 @@ static int take_error(struct call *call, struct host *host, const struct round *
     case BEL_BUSY: case BEL_RATE:
         memcpy(host->why, sentence, sizeof host->why);
         call->turned_away = result;
+        if (session)
+            session->sent = 0;  // it is as if it had not been
         return 0;
     case BEL_MOVED:
         if (session)
@@ -134,6 +136,8 @@ static int take_error(struct call *call, struct host *host, const struct round *
         // fallthrough
     default:
         *entry = call_fail(bel, result, "%s", sentence);
+        if (session)
+            session->sent = 0;
     }
     if (*entry == CALL_PENDING && !session)
         *entry = call_fail(bel, BEL_PROTOCOL, "%s", sentence);

@@ -124,6 +124,8 @@ void session_adrift(struct bel_session *session);
 void session_keep(struct bel_session *session, struct kept entry, int status);
 // What an Action says about what is kept.
 void session_told(struct bel_session *session, const struct wire_action *action);
+// What an Observed says about the belief.
+void session_observed(struct bel_session *session, const struct wire_observed *observed);
 // The session's part of the belief is on disk up to here.
 void session_durable(struct bel_session *session, uint64_t seq);
 

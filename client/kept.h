@@ -20,7 +20,7 @@ struct kept {
     enum kept_state state;
     uint64_t link;           // that carried it; 0: none
     uint64_t request;        // OWED: the Observe that carries it
-    uint64_t count;          // ANSWERED: transitions in the belief then
+    uint64_t count;          // ANSWERED: who has this in its log has at least so many transitions of the task; 0: unknown
     uint32_t task;
     int acting;              // an observation only: no transition leads to it
     int last;                // of its episode

@@ -170,7 +170,8 @@ static void tell(struct bel_session *session, struct kept *entry, enum wire_stat
     if (entry->state == KEPT_ANSWERED)
         return;
     int taken = status != WIRE_STATUS_UNDURABLE;
-    entry->count = count;
+    // The log has it after all that was absorbed before, so who has it has so many. A duplicate came earlier than that.
+    entry->count = status == WIRE_STATUS_ABSORBED ? count : 0;
     entry->link = 0;
     kept_set(&session->kept, entry, taken ? KEPT_ANSWERED : KEPT_OWED);
     session->bel->counters.refused += refused(status);
@@ -199,6 +200,16 @@ void session_told(struct bel_session *session, const struct wire_action *action)
     if (session->kept.volatile_daemon)
         kept_raise_floor(&session->kept, action->task, action->count);
     session_durable(session, action->durable_seq);
+}
+
+void session_observed(struct bel_session *session, const struct wire_observed *observed)
+{
+    int taken = session->kept.volatile_daemon;
+    for (size_t i = 0; i < observed->status_count; i++)
+        taken |= observed->status[i] == WIRE_STATUS_ABSORBED;
+    session->count = observed->count;
+    if (taken)  // then the answer has waited for the disk, which had taken what came before
+        kept_raise_floor(&session->kept, session->task, observed->count);
 }
 
 static int put_waiting(struct bel_session *session, struct kept *entry)
@@ -327,8 +338,7 @@ static void take_observed(struct bel_session *session, uint64_t request, const s
         if (entry->state == KEPT_OWED && entry->request == request)
             tell(session, entry, observed->status[next++], 0);
     }
-    session->count = observed->count;
-    kept_raise_floor(&session->kept, session->task, observed->count);  // its answer waited for the disk
+    session_observed(session, observed);
     kept_settle(&session->kept);
 }
 

@@ -60,7 +60,8 @@ int single_take_done(struct single *single, const struct call *call, const struc
     if (single->session && single->request.kind == WIRE_RESET) {
         single->session->task = reply->done.task;
         single->session->count = reply->done.count;
-        kept_raise_floor(&single->session->kept, reply->done.task, reply->done.count);
+        if (single->request.reset.scope == WIRE_TASK)  // whose answer waited for the disk
+            kept_raise_floor(&single->session->kept, reply->done.task, reply->done.count);
     }
     return 0;
 }
@@ -68,9 +69,14 @@ int single_take_done(struct single *single, const struct call *call, const struc
 int single_take_synced(struct bel_session *session)
 {
     const struct kept *newest = kept_newest(&session->kept);
-    if (session->kept.open)
+    size_t owed = kept_count(&session->kept, KEPT_OWED);
+    if (session->kept.open > owed) {  // sent before, so it had its answer by now or never will; the daemon shall say
+        session->stale = 1;
+        return CALL_PENDING;
+    }
+    if (owed)
         return call_fail(session->bel, BEL_UNDURABLE, "%s: the daemon's log cannot take %zu transitions now",
-                         session->id, kept_count(&session->kept, KEPT_OWED) + kept_count(&session->kept, KEPT_WAITING));
+                         session->id, owed);
     if (newest)
         session_durable(session, newest->seq);
     return 0;

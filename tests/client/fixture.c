@@ -57,7 +57,8 @@ int step(float *action, struct bel_report *report)
     if (result == 0)
         ck_assert_float_eq(action[0], peer_action(seq));
     if (result == 0 || result == BEL_TIMEOUT || result == BEL_DISCONNECTED || result == BEL_DRAINING ||
-        result == BEL_PROTOCOL) {  // told or kept
+        result == BEL_PROTOCOL || result == BEL_DENIED || result == BEL_BUSY || result == BEL_RATE ||
+        result == BEL_MOVED) {  // told or kept
         truth.seq = seq;
         truth.count++;
         truth.digest += peer_term(seq, executed, reward, observation(seq));

@@ -42,7 +42,7 @@ struct peer {
     char directory[64], address[128];
     uint32_t max_in_flight;
     enum peer_trick trick;
-    int dribble, refuse, deaf, log, full;
+    int dribble, refuse, deaf, mute, log, full;
     char token[64];             // empty: none is needed
     size_t reads;
     struct book books[BOOKS];
@@ -242,7 +242,7 @@ static struct wire_model model(void)
 static void send_bytes(struct peer *peer, const uint8_t *bytes, size_t size)
 {
     size_t piece = peer->dribble ? 1 : size;
-    for (size_t at = 0; at < size && peer->link >= 0;) {
+    for (size_t at = 0; at < size && peer->link >= 0 && !peer->mute;) {
         ssize_t sent = send(peer->link, bytes + at, size - at < piece ? size - at : piece, MSG_NOSIGNAL);
         if (sent <= 0)
             return;
@@ -481,7 +481,13 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
         return;
     }
     if (request->kind == WIRE_OPEN) {
+        peer->mute = peer->trick == PEER_LOSE_OPENED;
         open_book(peer, id, &request->open);
+        if (peer->mute) {
+            peer->trick = PEER_HONEST;
+            peer->mute = 0;
+            hang_up(peer);
+        }
         return;
     }
     if (request->kind == WIRE_PING) {
@@ -496,7 +502,7 @@ static void handle(struct peer *peer, const struct wire_envelope *request)
     enum peer_trick trick = PEER_HONEST;
     if (request->kind == WIRE_STEP || request->kind == WIRE_CLOSE) {
         trick = peer->trick;
-        peer->trick = PEER_HONEST;
+        peer->trick = trick == PEER_LOSE_OPENED ? trick : PEER_HONEST;
     }
     if (played(peer, id, trick))
         return;

@@ -30,6 +30,7 @@ enum peer_trick {
     PEER_RATE,            // says RATE, having absorbed nothing
     PEER_DENY,            // says PERMISSION, having absorbed nothing
     PEER_UNDURABLE_LOST,  // its log takes it not, and the link breaks before the reply
+    PEER_LOSE_OPENED,     // closes after the next Open, which was done but not answered
     PEER_TRICKS
 };
 

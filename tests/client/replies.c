@@ -157,9 +157,8 @@ END_TEST
 START_TEST(steps_without_answer_are_limited_and_an_act_begins_again)
 {
     enum { LIMIT = 40 };
-    begin_with(64, &(struct bel_options){.deadline_ms = 5, .kept_limit = LIMIT});
+    begin_with(64, &(struct bel_options){.deadline_ms = 2000, .kept_limit = LIMIT});
     float action[PEER_ACTION];
-    bel_set_deadline(bel, 2000);
     ck_ok(act(action));
     bel_set_deadline(bel, 5);
     peer_refuse_links(peer, 1);
