@@ -5,6 +5,7 @@
 #include "proto/wire.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 typedef _Atomic uint64_t counter;
 
@@ -39,7 +40,12 @@ static inline void count_add(counter *c, uint64_t n)
 }
 static inline void count_set(counter *c, uint64_t n) { atomic_store_explicit(c, n, memory_order_relaxed); }
 static inline uint64_t count_of(const counter *c) { return atomic_load_explicit(c, memory_order_relaxed); }
-void histogram_add(struct histogram *histogram, uint64_t us);
+static inline void histogram_add(struct histogram *histogram, uint64_t us)
+{
+    size_t bucket = us ? 64 - (size_t)__builtin_clzll(us) : 0;  // us < 2^bucket
+    count_add(&histogram->bucket[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1], 1);
+    count_add(&histogram->sum_us, us);
+}
 
 struct house;
 // Prometheus text format 0.0.4 of the whole daemon. The caller frees; NULL: no memory. Any thread.
