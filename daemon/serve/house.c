@@ -104,6 +104,11 @@ struct identities *house_identities(struct house *house)
     return identities;
 }
 
+struct store_queue *house_queue(const struct house *house, size_t index)
+{
+    return house->store ? store_queue(house->store, index) : NULL;
+}
+
 int house_identify(struct house *house, const char *token, struct identity *identity)
 {
     struct identities *identities = house_identities(house);

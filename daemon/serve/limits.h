@@ -31,4 +31,9 @@ enum {
     LOOPS_LIMIT = 64,
     OUTPUT_BASE = 32 * 1024,       // bytes of replies a connection holds without allocating
     INPUT_BASE = 16 * 1024,        // bytes of requests, the same
+    SNAPSHOT_AGE = 4096,           // transitions of a session since its last state in the log: bounds how long it takes
+                                   //   to come back
 };
+
+#define EPOCH_LIMIT ((uint64_t)1 << 62)  // so that raising one never wraps
+#define SEQ_LIMIT ((uint64_t)INT64_MAX)  // numbers of observations: what the log's database can hold

@@ -19,6 +19,11 @@ void request_take_step(const struct request *r);
 void request_take_act(const struct request *r);
 void request_take_observe(const struct request *r);
 void request_take_get_belief(const struct request *r);
+void request_take_save(const struct request *r);
+void request_take_restore(const struct request *r);
+void request_take_list_sessions(const struct request *r);
+void request_take_snapshot(const struct request *r);
+void request_take_hand_over(const struct request *r);
 
 // Error.
 __attribute__((format(printf, 5, 6)))
@@ -26,6 +31,10 @@ void request_refuse(const struct request *r, enum wire_error_code code, const ch
                     const char *format, ...);
 // Done, with what the session's belief is now; session may be NULL.
 void request_done(const struct request *r, const struct session *session);
+void request_done_durably(const struct request *r, const struct session *session, uint64_t position);
+
+// Opened.
+void request_reply_opened(const struct request *r, struct session *session, int resumed);
 
 // Everything that was asked of the connection and of the session (may be NULL) before is answered before.
 void request_settle(const struct request *r, const struct session *session);

@@ -1,6 +1,9 @@
 // Observe: which of the transitions are new, and those into the belief. The contract is in request.h.
 #include "request.h"
 
+#include "durable.h"
+#include "session_log.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -20,9 +23,9 @@ static int transitions_are_valid(const struct request *r, const struct session *
         } vectors[] = {{"observation", t->observation.count, model->observation_dim},
                        {"action", t->action.count, model->action_dim},
                        {"next_observation", t->next_observation.count, model->observation_dim}};
-        if (t->seq == 0) {
+        if (t->seq == 0 || t->seq > SEQ_LIMIT) {
             snprintf(field, sizeof field, "transitions[%zu].seq", i);
-            request_refuse(r, WIRE_INVALID, field, 0, "a transition's number is at least 1");
+            request_refuse(r, WIRE_INVALID, field, SEQ_LIMIT, "a transition's number is 1 to 2^63 - 1");
             return 0;
         }
         for (size_t v = 0; v < sizeof vectors / sizeof *vectors; v++) {
@@ -46,6 +49,8 @@ static int sort_out(const struct request *r, const struct session *session, cons
     struct server *server = r->server;
     int other_task = observe->task != 0 && observe->task != session->task;
     seen_init(after, server->ranges, server->limits.gaps + 1 + OBSERVE_LIMIT);
+    if (before && before->count > server->limits.gaps + 1)
+        return -ENOSPC;  // more than today's limit already
     if (before)
         seen_copy(after, before);
     for (size_t i = 0; i < observe->transition_count; i++) {
@@ -57,39 +62,99 @@ static int sort_out(const struct request *r, const struct session *session, cons
     return after->count <= server->limits.gaps + 1 ? 0 : -ENOSPC;
 }
 
-// Absorbs those whose status says so, in passes of at most AGENT_BATCH_LIMIT.
-static void absorb(const struct request *r, struct session *session)
+// The transition has its number: it is in the log, and in the belief or refused for good.
+static int take(const struct request *r, struct session *session, const struct wire_transition *t,
+                enum wire_status status, int is_end)
+{
+    const struct wire_observe *observe = &r->message->observe;
+    struct store_transition row = {
+        .writer = observe->writer, .task = observe->task ? observe->task : session->task, .seq = t->seq,
+        .status = (uint32_t)status, .observation = t->observation.values, .action = t->action.values,
+        .next_observation = t->next_observation.values, .reward = t->reward, .last = is_end};
+    if (session_log_transition(r->server, session, &row))
+        return -EAGAIN;
+    int error;
+    session_mark_seen(session, session_writer(session, observe->writer, &r->server->limits, &error), t->seq);
+    session->refused += status != WIRE_STATUS_ABSORBED;
+    return 0;
+}
+
+static void take_back(const struct served *served, const struct observation_item *item)
+{
+    for (int h = 0; h < HEAD_COUNT; h++)
+        if (served->model->heads[h].present)
+            belief_remove(&item->belief->heads[h], item->z[h]);
+}
+
+// One pass: which[k] of the message is served->observations[k]. Rows of one pass carry the belief after it.
+static void absorb_pass(const struct request *r, struct session *session, const size_t *which, size_t count,
+                        size_t end)
+{
+    const struct wire_observe *observe = &r->message->observe;
+    struct served *served = session->served;
+    agent_observe(served->model, served->scratch, served->observations, count);
+    for (size_t k = 0; k < count; k++) {
+        const struct observation_item *item = &served->observations[k];
+        enum wire_status *status = &r->server->statuses[which[k]];
+        if (item->status != OBSERVE_ABSORBED)
+            *status = item->status == OBSERVE_NOT_FINITE ? WIRE_STATUS_NOT_FINITE : WIRE_STATUS_OUT_OF_RANGE;
+        if (!take(r, session, &observe->transitions[which[k]], *status, which[k] == end))
+            continue;
+        // The log stopped taking within this message: what is not in it is not in the belief either.
+        if (item->status == OBSERVE_ABSORBED)
+            take_back(served, item);
+        *status = WIRE_STATUS_UNDURABLE;
+    }
+}
+
+// Takes those that are new, in passes of at most AGENT_BATCH_LIMIT.
+static void absorb(const struct request *r, struct session *session, size_t end)
 {
     const struct wire_observe *observe = &r->message->observe;
     struct served *served = session->served;
     enum wire_status *statuses = r->server->statuses;
     size_t which[AGENT_BATCH_LIMIT], count = 0;
-    for (size_t i = 0; i <= observe->transition_count; i++) {
-        if (count == AGENT_BATCH_LIMIT || (i == observe->transition_count && count > 0)) {
-            agent_observe(served->model, served->scratch, served->observations, count);
-            for (size_t k = 0; k < count; k++)
-                if (served->observations[k].status != OBSERVE_ABSORBED)
-                    statuses[which[k]] = served->observations[k].status == OBSERVE_NOT_FINITE
-                                             ? WIRE_STATUS_NOT_FINITE
-                                             : WIRE_STATUS_OUT_OF_RANGE;
-            count = 0;
-        }
-        if (i == observe->transition_count || statuses[i] != WIRE_STATUS_ABSORBED)
-            continue;
+    for (size_t i = 0; i < observe->transition_count; i++) {
         const struct wire_transition *t = &observe->transitions[i];
+        if (statuses[i] == WIRE_STATUS_OTHER_TASK && take(r, session, t, statuses[i], i == end))
+            statuses[i] = WIRE_STATUS_UNDURABLE;
+        if (statuses[i] != WIRE_STATUS_ABSORBED)
+            continue;
         which[count] = i;
         served->observations[count++] = (struct observation_item){
             .belief = &session->belief, .observation = t->observation.values, .action = t->action.values,
             .next_observation = t->next_observation.values, .reward = t->reward};
+        if (count == AGENT_BATCH_LIMIT) {
+            absorb_pass(r, session, which, count, end);
+            count = 0;
+        }
     }
+    if (count > 0)
+        absorb_pass(r, session, which, count, end);
 }
 
-// Transitions of the session's own writer that a robot made while it was away: its Steps go on after them.
-static void move_past(struct session *session, const struct wire_observe *observe)
+// The transition of writer 0 with the highest number, if that is beyond where the session is: what a robot did while
+// it was away. Its Steps go on after an Act. Or transition_count.
+static size_t find_end(const struct session *session, const struct wire_observe *observe)
 {
+    size_t end = observe->transition_count;
+    uint64_t highest = session->seq;
+    for (size_t i = 0; i < observe->transition_count && observe->writer == 0; i++) {
+        if (observe->transitions[i].seq > highest) {
+            highest = observe->transitions[i].seq;
+            end = i;
+        }
+    }
+    return end;
+}
+
+// After transitions of the session's own writer.
+static void move_on(const struct request *r, struct session *session)
+{
+    const struct wire_observe *observe = &r->message->observe;
     uint64_t highest = 0;
     for (size_t i = 0; i < observe->transition_count; i++)
-        if (observe->transitions[i].seq > highest)
+        if (observe->transitions[i].seq > highest && r->server->statuses[i] != WIRE_STATUS_UNDURABLE)
             highest = observe->transitions[i].seq;
     if (highest > session->last_transition)
         session->last_transition = highest;
@@ -98,6 +163,38 @@ static void move_past(struct session *session, const struct wire_observe *observ
         session->standing = 0;
         session->last_step.valid = 0;
     }
+    session_undurable_came(session);
+}
+
+// The log cannot take it: nothing is taken, and each new one says so.
+static void take_nothing(const struct request *r)
+{
+    const struct wire_observe *observe = &r->message->observe;
+    for (size_t i = 0; i < observe->transition_count; i++)
+        if (r->server->statuses[i] != WIRE_STATUS_DUPLICATE)
+            r->server->statuses[i] = WIRE_STATUS_UNDURABLE;
+}
+
+// Waits for the disk, unless it only says that nothing is new there.
+static void reply_observed(const struct request *r, struct session *session)
+{
+    struct server *server = r->server;
+    const struct wire_observe *observe = &r->message->observe;
+    int waits = 0;
+    for (size_t i = 0; i < observe->transition_count; i++) {
+        enum wire_status status = server->statuses[i];
+        count_add(&server->metrics.transitions[status], 1);
+        count_add(&server->metrics.undurable, status == WIRE_STATUS_UNDURABLE);
+        session->duplicates += status == WIRE_STATUS_DUPLICATE;
+        waits |= status != WIRE_STATUS_UNDURABLE;
+    }
+    uint8_t digest[WIRE_DIGEST_SIZE];
+    digest_bytes(digest, agent_belief_digest(&session->belief));
+    struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_OBSERVED};
+    reply.observed = (struct wire_observed){
+        server->statuses, observe->transition_count, agent_belief_count(&session->belief),
+        {digest, sizeof digest}};
+    durable_reply(server, r->connection, &reply, waits ? session->position : 0, 0, r->now_us);
 }
 
 void request_take_observe(const struct request *r)
@@ -137,16 +234,14 @@ void request_take_observe(const struct request *r)
             request_refuse(r, WIRE_LIMIT, "writer", session->writer_count, "no memory for another writer");
         return;
     }
-    seen_copy(&writer->seen, &after);
-    absorb(r, session);
+    size_t fresh = 0;
+    for (size_t i = 0; i < observe->transition_count; i++)
+        fresh += server->statuses[i] != WIRE_STATUS_DUPLICATE;
+    if (fresh == 0 || session_log_has_room(server, session, fresh))
+        absorb(r, session, find_end(session, observe));
+    else
+        take_nothing(r);
     if (observe->writer == 0)
-        move_past(session, observe);
-
-    uint8_t digest[WIRE_DIGEST_SIZE];
-    digest_bytes(digest, agent_belief_digest(&session->belief));
-    struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_OBSERVED};
-    reply.observed = (struct wire_observed){
-        server->statuses, observe->transition_count, agent_belief_count(&session->belief),
-        {digest, sizeof digest}};
-    server_reply(server, r->connection, &reply);
+        move_on(r, session);
+    reply_observed(r, session);
 }

@@ -3,9 +3,11 @@
 
 #include "arrival.h"
 #include "door.h"
+#include "durable.h"
 #include "house_internal.h"
 #include "log.h"
 #include "permission.h"
+#include "session_log.h"
 
 #include <string.h>
 
@@ -63,7 +65,9 @@ static int may_open(const struct request *r, struct session *session)
         request_refuse(r, WIRE_PERMISSION, "session", 0, "the session belongs to somebody else");
     else if (session->frozen_until_us && !request_session_is_free(r, session))
         return 0;
-    else if (open->epoch != 0 && open->epoch < session->epoch)
+    else if (open->epoch > EPOCH_LIMIT)
+        request_refuse(r, WIRE_INVALID, "epoch", EPOCH_LIMIT, "an epoch is at most 2^62");
+    else if (open->epoch != 0 && open->epoch + session->restored < session->epoch)
         request_refuse(r, WIRE_FENCED, "epoch", 0, "the session was opened again");
     else if (*open->model && strcmp(open->model, has) && (!wanted || strcmp(wanted->model->name, has)))
         request_refuse(r, WIRE_INVALID, "model", 0, "the session has model %s", has);
@@ -102,7 +106,7 @@ static int take_hold(const struct request *r, struct session *session)
     return 1;
 }
 
-static void reply_opened(const struct request *r, const struct session *session, int resumed)
+void request_reply_opened(const struct request *r, struct session *session, int resumed)
 {
     uint8_t digest[WIRE_DIGEST_SIZE];
     digest_bytes(digest, agent_belief_digest(&session->belief));
@@ -110,10 +114,11 @@ static void reply_opened(const struct request *r, const struct session *session,
     info.provenance = NULL;
     struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_OPENED};
     reply.opened = (struct wire_opened){
-        .handle = session->handle, .epoch = session->epoch, .resumed = resumed, .task = session->task,
-        .seq = session->seq, .count = agent_belief_count(&session->belief), .digest = {digest, sizeof digest},
-        .model = &info};
-    server_reply(r->server, r->connection, &reply);
+        .handle = session->owner ? session->handle : 0, .epoch = session->epoch, .resumed = resumed,
+        .task = session->task, .seq = session->seq, .count = agent_belief_count(&session->belief),
+        .digest = {digest, sizeof digest}, .model = &info,
+        .durable_seq = session_durable_seq(r->server, session), .durability = r->server->durability};
+    durable_reply(r->server, r->connection, &reply, session->position, 0, r->now_us);
 }
 
 void request_take_open(const struct request *r)
@@ -142,10 +147,14 @@ void request_take_open(const struct request *r)
         return;
     }
     session->epoch = (open->epoch > session->epoch ? open->epoch : session->epoch) + 1;
+    session->restored = 0;
     session->hold_prior = open->hold_prior;
     session->heard_us = r->now_us;
     count_add(nowhere ? &server->metrics.sessions_opened : &server->metrics.sessions_resumed, 1);
     log_event(LOG_DEBUG, "open", LOG_TEXT("session", session->name), LOG_TEXT("peer", r->connection->peer),
               LOG_TEXT("model", session->served->model->name), LOG_NUMBER("epoch", session->epoch));
-    reply_opened(r, session, !nowhere);
+    if (session_log_row(server, session))
+        log_event(LOG_WARNING, "epoch_not_logged", LOG_TEXT("session", session->name),
+                  LOG_NUMBER("epoch", session->epoch));
+    request_reply_opened(r, session, !nowhere);
 }

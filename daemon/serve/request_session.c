@@ -3,6 +3,9 @@
 
 #include "arrival.h"
 #include "log.h"
+#include "session_log.h"
+
+enum { ROOM_FOR_A_ROW = 8 };  // transitions that take more room than a session's row
 
 void request_take_reset(const struct request *r)
 {
@@ -19,13 +22,23 @@ void request_take_reset(const struct request *r)
                        "task names the one that ends; the current one is %u", session->task);
         return;
     }
-    if (reset->scope == WIRE_EPISODE || reset->task == session->task)
+    if (reset->scope == WIRE_EPISODE) {
         session->standing = 0;
-    if (reset->scope == WIRE_TASK && reset->task == session->task) {
+        request_done(r, session);
+        return;
+    }
+    if (reset->task == session->task) {
+        if (!session_log_has_room(r->server, session, ROOM_FOR_A_ROW)) {
+            request_refuse(r, WIRE_UNDURABLE, "", 0, "the experience log cannot take it now");
+            return;
+        }
         agent_belief_reset(&session->belief);
         session->task++;
+        session->standing = 0;
+        // Should the log refuse just now, then it takes this row before any transition of the new task.
+        session_log_row(r->server, session);
     }
-    request_done(r, session);
+    request_done_durably(r, session, session->position);
 }
 
 void request_take_close(const struct request *r)
@@ -36,10 +49,17 @@ void request_take_close(const struct request *r)
         return;
     log_event(LOG_DEBUG, close->forget ? "forget" : "close", LOG_TEXT("session", session->name),
               LOG_TEXT("peer", r->connection->peer));
+    if (close->forget && session_log_forget(r->server, session)) {
+        request_refuse(r, WIRE_UNDURABLE, "forget", 0, "the experience log cannot take it now");
+        return;
+    }
     if (session->owner)
         slot_release(connection_slot(session->owner, session->handle));
     session->owner = NULL;
-    request_done(r, session);
+    if (close->forget)
+        request_done_durably(r, session, session->position);
+    else
+        request_done(r, session);
     if (close->forget) {
         arrival_left(r->server, session);
         session_free(&r->server->sessions, session);

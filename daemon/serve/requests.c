@@ -2,6 +2,7 @@
 #include "requests.h"
 
 #include "batch.h"
+#include "durable.h"
 #include "house_internal.h"
 #include "log.h"
 #include "permission.h"
@@ -85,6 +86,11 @@ int request_vector_is_valid(const struct request *r, struct wire_floats floats, 
 
 void request_done(const struct request *r, const struct session *session)
 {
+    request_done_durably(r, session, 0);
+}
+
+void request_done_durably(const struct request *r, const struct session *session, uint64_t position)
+{
     uint8_t digest[WIRE_DIGEST_SIZE];
     struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_DONE};
     if (session) {
@@ -92,7 +98,7 @@ void request_done(const struct request *r, const struct session *session)
         reply.done = (struct wire_done){
             session->task, agent_belief_count(&session->belief), {digest, sizeof digest}};
     }
-    server_reply(r->server, r->connection, &reply);
+    durable_reply(r->server, r->connection, &reply, position, 0, r->now_us);
 }
 
 // A token says who is there from now on. 0: the refusal was sent.
@@ -128,7 +134,7 @@ static void take_hello(const struct request *r)
         .max_frame_bytes = (uint32_t)server->limits.frame_bytes,
         .max_in_flight = (uint32_t)server->limits.in_flight,
         .identity = identity->name, .role = identity->role,
-        .durability = server->house->store ? server->house->options.durability : WIRE_DURABILITY_OFF};
+        .durability = server->durability};
     server_reply(r->server, r->connection, &reply);
 }
 
@@ -145,10 +151,17 @@ size_t request_reply_bound(const struct server *server, const struct wire_envelo
     case WIRE_OBSERVE:
         return server->error_bound + (message->observe.transition_count < OBSERVE_LIMIT
                                           ? message->observe.transition_count : OBSERVE_LIMIT);
+    case WIRE_RESET:
+    case WIRE_CLOSE:
+    case WIRE_PING:
+    case WIRE_SNAPSHOT:
+        return server->error_bound;
+    case WIRE_RESTORE:
+        return server->opened_bound;
     case WIRE_GET_BELIEF:
         return server->belief_bound;
     default:
-        return server->error_bound;
+        return server->limits.frame_bytes;
     }
 }
 
@@ -174,7 +187,22 @@ static void dispatch(const struct request *r)
         request_take_close(r);
         break;
     case WIRE_PING:
-        request_done(r, NULL);
+        request_done_durably(r, NULL, r->message->ping.durable ? r->server->position : 0);
+        break;
+    case WIRE_SAVE:
+        request_take_save(r);
+        break;
+    case WIRE_RESTORE:
+        request_take_restore(r);
+        break;
+    case WIRE_LIST_SESSIONS:
+        request_take_list_sessions(r);
+        break;
+    case WIRE_SNAPSHOT:
+        request_take_snapshot(r);
+        break;
+    case WIRE_HAND_OVER:
+        request_take_hand_over(r);
         break;
     default:
         request_refuse(r, WIRE_UNSUPPORTED, "body", 0, "this daemon knows no such request");

@@ -62,6 +62,27 @@ void seen_close_oldest_gap(struct seen *seen)
     seen->count--;
 }
 
+int seen_mark(struct seen *seen, uint64_t number)
+{
+    int added = seen_add(seen, number);
+    if (added >= 0)
+        return added;
+    if (seen->count == 1) {  // there is no hole to give up, so the only interval takes all in between
+        seen->ranges[0].first = number < seen->ranges[0].first ? number : seen->ranges[0].first;
+        seen->ranges[0].last = number > seen->ranges[0].last ? number : seen->ranges[0].last;
+        return 2;
+    }
+    seen_close_oldest_gap(seen);
+    seen_add(seen, number);
+    return 2;
+}
+
+uint64_t seen_next_hole(const struct seen *seen, uint64_t number)
+{
+    size_t i = find(seen, number);
+    return i < seen->count && seen->ranges[i].first <= number ? seen->ranges[i].last + 1 : number;
+}
+
 void seen_copy(struct seen *to, const struct seen *from)
 {
     assert(from->count <= to->limit);

@@ -5,10 +5,12 @@
 #include "arrival.h"
 #include "batch.h"
 #include "door.h"
+#include "durable.h"
 #include "house_internal.h"
 #include "log.h"
 #include "permission.h"
 #include "requests.h"
+#include "session_log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +22,11 @@ enum {
     OPENED_BASE = 512,        // an Opened without its model's vectors
     WELCOME_BASE = 256,       // a Welcome without its models
     OVER_LIMIT_PLACES = 64,   // connections that may wait to be told that there is no place
-    PARTS_OF_ENCODING = 64 * 1024,
+    PARTS_OF_ENCODING = 512 * 1024,
+    DEFERRED_BASE = 64 * 1024, // bytes of replies that wait for the disk, without allocating
+    DEFERRED_LIMIT = 1 << 30,  // connections and in_flight bound them; this keeps sizes in range
+    LIVE_US = 60000000,       // heard of so lately a session counts as live though nobody holds it
+    STATES_PER_TICK = 64,     // bounds how long others wait for the encoding
 };
 
 void server_measure(struct server *server)
@@ -69,8 +75,11 @@ int server_new(struct server **out, struct house *house, size_t index, char *why
     server->statuses = calloc(OBSERVE_LIMIT, sizeof *server->statuses);
     if (!server->ranges || !server->statuses || session_table_init(&server->sessions, limits->sessions) ||
         take_memory(&server->arena, wire_arena_bound(limits->frame_bytes, OBSERVE_LIMIT)) ||
-        take_memory(&server->encode_arena, PARTS_OF_ENCODING) || house_enter(house, server, index))
+        take_memory(&server->encode_arena, PARTS_OF_ENCODING) ||
+        frame_buffer_init(&server->deferred, DEFERRED_BASE, DEFERRED_LIMIT) || house_enter(house, server, index))
         goto no_memory;
+    server->queue = house_queue(house, index);
+    server->durability = server->queue ? house_options(house)->durability : WIRE_DURABILITY_OFF;
     server_measure(server);
     *out = server;
     return 0;
@@ -92,6 +101,7 @@ void server_free(struct server *server)
     if (server->sessions.buckets)
         session_table_release(&server->sessions);
     guests_release(server);
+    frame_buffer_release(&server->deferred);
     house_leave(server->house, server);
     free(server->ranges);
     free(server->statuses);
@@ -240,6 +250,7 @@ void server_disconnect(struct server *server, struct connection *connection, uin
         connection->slots[i].session->owner = NULL;
         connection->slots[i].session->heard_us = now_us;
     }
+    durable_drop(server, connection);
     list_remove(server, LIST_OUTPUT, connection);
     list_remove(server, LIST_BACKLOG, connection);
     if (connection->previous)
@@ -295,6 +306,7 @@ void server_ended(struct server *server, struct connection *connection, uint64_t
 void server_turn(struct server *server, uint64_t now_us)
 {
     batch_run_all(server);
+    durable_release(server, now_us);
     server->turn++;
     // Only those that were left over from before; who is left over again waits for the next turn.
     struct connection *last = server->lists[LIST_BACKLOG].last;
@@ -303,6 +315,8 @@ void server_turn(struct server *server, uint64_t now_us)
         take_requests(server, connection, now_us);
     }
     batch_run_all(server);
+    durable_release(server, now_us);
+    count_set(&server->metrics.beat_us, now_us);
 }
 
 struct connection *server_next_output(struct server *server)
@@ -369,28 +383,75 @@ static void check_connection(struct server *server, struct connection *connectio
     }
 }
 
+size_t server_snapshot(struct server *server, int due, size_t limit)
+{
+    size_t count = 0;
+    for (struct session *session = server->sessions.first; session && count < limit; session = session->next) {
+        if (due ? session->state_age < SNAPSHOT_AGE : session->state_position == session->position && session->state_position)
+            continue;
+        if (session_log_state(server, session))
+            break;  // the log cannot take it now
+        count++;
+    }
+    return count;
+}
+
+// Nobody asked for it for long: it goes to the log, or ends if there is none.
+static void retire(struct server *server, struct session *session)
+{
+    if (server->queue) {
+        // What was said since the state is in the log too, but where it stands is quicker found so.
+        if (session->state_position == 0 || session->state_position != session->position) {
+            session_log_state(server, session);
+            return;
+        }
+        if (!session_is_durable(server, session))
+            return;
+        count_add(&server->metrics.sessions_spilled, 1);
+        log_event(LOG_DEBUG, "session_spilled", LOG_TEXT("session", session->name));
+    } else {
+        log_event(LOG_INFO, "session_expired", LOG_TEXT("session", session->name),
+                  LOG_NUMBER("transitions", agent_belief_count(&session->belief)));
+    }
+    arrival_left(server, session);
+    session_free(&server->sessions, session);
+}
+
+static void check_sessions(struct server *server, uint64_t now_us)
+{
+    uint64_t idle_us = server->queue ? server->limits.session_spill_us : server->limits.session_idle_us;
+    uint64_t live = 0, gaps = 0;
+    for (struct session *session = server->sessions.first, *next; session; session = next) {
+        next = session->next;
+        gaps += session_gaps(session);
+        live += session->owner != NULL || now_us - session->heard_us < LIVE_US;
+        if (!session->owner && !session->frozen_until_us && now_us - session->heard_us >= idle_us)
+            retire(server, session);
+    }
+    count_set(&server->metrics.gaps, gaps);
+    count_set(&server->metrics.sessions_live, live);
+    count_set(&server->metrics.sessions_idle, server->sessions.count > live ? server->sessions.count - live : 0);
+}
+
 void server_tick(struct server *server, uint64_t now_us)
 {
     batch_run_all(server);
+    durable_release(server, now_us);
     for (struct connection *connection = server->first; connection; connection = connection->next) {
         check_connection(server, connection, now_us);
         if (connection->door && connection->door->tick)
             connection->door->tick(server, connection, now_us);
     }
-    for (struct session *session = server->sessions.first, *next; session; session = next) {
-        next = session->next;
-        if (session->owner || now_us - session->heard_us < server->limits.session_idle_us)
-            continue;
-        arrival_left(server, session);
-        log_event(LOG_INFO, "session_expired", LOG_TEXT("session", session->name),
-                  LOG_NUMBER("transitions", agent_belief_count(&session->belief)));
-        session_free(&server->sessions, session);
-    }
+    check_sessions(server, now_us);
+    server_snapshot(server, 1, STATES_PER_TICK);
+    count_set(&server->metrics.beat_us, now_us);
 }
 
 void server_drain(struct server *server)
 {
+    batch_run_all(server);
     server->draining = 1;
+    server_snapshot(server, 0, SIZE_MAX);
 }
 
 void server_farewell(struct server *server, uint64_t now_us)

@@ -31,6 +31,10 @@ struct server {
     struct limits limits;
     uint64_t (*clock_us)(void);         // for the stage times in replies only
     struct serving serving;             // models
+    enum wire_durability durability;
+    struct store_queue *queue;          // into the experience log; NULL: there is none
+    uint64_t position, wanted;          // of the last record put into it; up to which it was asked to hurry
+    struct frame_buffer deferred;       // replies that wait for it (durable.c)
     struct session_table sessions;
     struct guest *guests;               // identities that have a rate (permission.h)
     struct metrics metrics;
@@ -70,6 +74,8 @@ void server_ended(struct server *server, struct connection *connection, uint64_t
 
 // The end of a turn. Requests may be left for the next one, which then should not wait for bytes.
 void server_turn(struct server *server, uint64_t now_us);
+// Are there replies that wait for the disk?
+static inline int server_is_waiting(const struct server *s) { return frame_buffer_size(&s->deferred) > 0; }
 static inline int server_has_backlog(const struct server *s) { return s->lists[LIST_BACKLOG].first != NULL; }
 
 // The connections that have something to send or are to be closed, each once per turn; NULL: no more. A CLOSING
@@ -82,10 +88,10 @@ void server_sent(struct server *server, struct connection *connection, size_t si
 int server_block(struct server *server, struct connection *connection, struct frame_buffer *held, uint64_t now_us);
 void server_unblock(struct server *server, struct connection *connection, uint64_t now_us);
 
-// Now and then: idle connections and sessions, slow readers.
+// Now and then: idle connections and sessions, slow readers, states into the log.
 void server_tick(struct server *server, uint64_t now_us);
 
-// From now on nobody may open a session.
+// From now on nobody may open a session; all that is in memory goes into the log.
 void server_drain(struct server *server);
 // Takes leave of all connections.
 void server_farewell(struct server *server, uint64_t now_us);
@@ -95,6 +101,9 @@ void server_farewell(struct server *server, uint64_t now_us);
 int server_may_take(struct server *server, struct connection *connection);
 // One of its requests that waited (for the disk, for a session) does not wait any more.
 void server_waited(struct server *server, struct connection *connection, uint64_t now_us);
+// States of sessions into the log: of all that have anything new, or (`due`) of those whose last is old, no more than
+// `limit`. Returns how many.
+size_t server_snapshot(struct server *server, int due, size_t limit);
 // The session is about to leave this server's memory: who holds it by handle finds it again by its name.
 void server_let_go(struct session *session);
 void server_list_add(struct server *server, enum connection_list_kind kind, struct connection *connection);

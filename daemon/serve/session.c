@@ -54,18 +54,16 @@ static size_t aligned(size_t size)
     return (size + KERNEL_ALIGNMENT - 1) / KERNEL_ALIGNMENT * KERNEL_ALIGNMENT;
 }
 
-// One block behind a session: belief, vectors, writers.
+// One block behind a session: belief and vectors. And its first writer.
 static int allocate(struct session *session, const struct model *model, const struct limits *limits)
 {
     size_t belief = aligned(agent_belief_size(model));
     size_t observation = aligned(model->observation_dim * sizeof(float));
     size_t action = aligned(model->action_dim * sizeof(float));
-    size_t writers = aligned(limits->writers * sizeof(struct writer));
-    size_t ranges = aligned((limits->gaps + 1) * sizeof(struct seen_range));
-    uint8_t *memory = aligned_alloc(KERNEL_ALIGNMENT, belief + 2 * observation + 2 * action + writers + ranges);
+    uint8_t *memory = aligned_alloc(KERNEL_ALIGNMENT, belief + 2 * observation + 2 * action);
     if (!memory)
         return -ENOMEM;
-    memset(memory, 0, belief + 2 * observation + 2 * action + writers);
+    memset(memory, 0, belief + 2 * observation + 2 * action);
     session->memory = memory;
     agent_belief_init(&session->belief, model, memory);
     memory += belief;
@@ -74,37 +72,52 @@ static int allocate(struct session *session, const struct model *model, const st
     memory += 2 * observation;
     session->action = (float *)memory;
     session->executed = (float *)(memory + action);
-    memory += 2 * action;
-    session->writers = (struct writer *)memory;
-    seen_init(&session->writers[0].seen, (struct seen_range *)(memory + writers), limits->gaps + 1);
-    session->writer_count = 1;
-    return 0;
+    int error = 0;
+    return session_writer(session, 0, limits, &error) ? 0 : error;
 }
 
-struct session *session_new(struct session_table *table, const char *name, struct served *served,
-                            const struct limits *limits)
+struct session *session_make(const char *name, struct served *served, const struct limits *limits)
 {
     struct session *session = calloc(1, sizeof *session);
-    if (!session || allocate(session, served->model, limits)) {
-        free(session);
+    if (!session)
+        return NULL;
+    session->served = served;
+    served->sessions++;
+    if (allocate(session, served->model, limits)) {
+        session_destroy(session);
         return NULL;
     }
     strcpy(session->name, name);
-    session->served = served;
-    served->sessions++;
     session->task = 1;
-    struct session **bucket = bucket_of(table, name);
+    return session;
+}
+
+void session_destroy(struct session *session)
+{
+    if (!session)
+        return;
+    session->served->sessions--;
+    for (size_t i = 0; i < session->writer_count; i++)
+        free(session->writers[i].seen.ranges);
+    free(session->writers);
+    free(session->memory);
+    free(session);
+}
+
+void session_link(struct session_table *table, struct session *session)
+{
+    struct session **bucket = bucket_of(table, session->name);
     session->next_in_bucket = *bucket;
     *bucket = session;
+    session->previous = NULL;
     session->next = table->first;
     if (table->first)
         table->first->previous = session;
     table->first = session;
     table->count++;
-    return session;
 }
 
-void session_free(struct session_table *table, struct session *session)
+void session_unlink(struct session_table *table, struct session *session)
 {
     struct session **link = bucket_of(table, session->name);
     while (*link != session)
@@ -117,11 +130,21 @@ void session_free(struct session_table *table, struct session *session)
     if (session->next)
         session->next->previous = session->previous;
     table->count--;
-    session->served->sessions--;
-    for (size_t i = 1; i < session->writer_count; i++)
-        free(session->writers[i].seen.ranges);
-    free(session->memory);
-    free(session);
+}
+
+struct session *session_new(struct session_table *table, const char *name, struct served *served,
+                            const struct limits *limits)
+{
+    struct session *session = session_make(name, served, limits);
+    if (session)
+        session_link(table, session);
+    return session;
+}
+
+void session_free(struct session_table *table, struct session *session)
+{
+    session_unlink(table, session);
+    session_destroy(session);
 }
 
 struct writer *session_find_writer(const struct session *session, uint32_t id)
@@ -138,9 +161,13 @@ struct writer *session_writer(struct session *session, uint32_t id, const struct
     if (found)
         return found;
     *error = -ENOSPC;
-    if (session->writer_count == limits->writers)
+    if (session->writer_count >= limits->writers)
         return NULL;
     *error = -ENOMEM;
+    struct writer *writers = realloc(session->writers, (session->writer_count + 1) * sizeof *writers);
+    if (!writers)
+        return NULL;
+    session->writers = writers;
     struct seen_range *ranges = calloc(limits->gaps + 1, sizeof *ranges);
     if (!ranges)
         return NULL;
@@ -158,16 +185,13 @@ uint64_t session_gaps(const struct session *session)
     return gaps;
 }
 
-void session_mark_seen(struct session *session, uint64_t seq)
+void session_mark_seen(struct session *session, struct writer *writer, uint64_t seq)
 {
-    struct seen *seen = &session->writers[0].seen;
-    if (seen_add(seen, seq) >= 0)
-        return;
-    // A control step is never refused for breaks of long ago; what lies in the oldest one is given up.
-    log_event(LOG_WARNING, "gap_closed", LOG_TEXT("session", session->name),
-              LOG_NUMBER("after", seen->ranges[0].last), LOG_NUMBER("before", seen->ranges[1].first));
-    seen_close_oldest_gap(seen);
-    seen_add(seen, seq);
+    struct seen *seen = &writer->seen;
+    uint64_t after = seen->count > 0 ? seen->ranges[0].last : 0;
+    if (seen_mark(seen, seq) == 2)
+        log_event(LOG_WARNING, "gap_closed", LOG_TEXT("session", session->name), LOG_NUMBER("writer", writer->id),
+                  LOG_NUMBER("after", after), LOG_NUMBER("until", seen->ranges[0].last));
 }
 
 void digest_bytes(uint8_t out[WIRE_DIGEST_SIZE], struct digest digest)

@@ -49,6 +49,7 @@ struct session {
     struct connection *owner;  // holds it by handle; NULL: nobody
     uint32_t handle;           // on the owner's connection
     uint64_t epoch;
+    int restored;              // its epoch was raised by a hand-over: whoever had the one before may open it
     uint64_t heard_us;         // its last request, or when its owner left
     int hold_prior;
 
@@ -57,7 +58,6 @@ struct session {
     uint64_t seq;              // of the last observation
     uint64_t last_transition;  // highest number among writer 0's transitions
     int standing;              // there is an observation that a Step can follow
-    int by_act;                // that observation came by an Act, so no transition has its number
     int action_known;          // `action` is what was answered to it
     float *observation;        // number seq                                         (obs)
     float *action;             // what was answered to it                            (act)
@@ -66,6 +66,7 @@ struct session {
 
     // The experience log. Positions are of the server's queue.
     uint64_t id;               // its number there; 0: nothing is logged
+    int row_due;               // its row there could not be put yet
     uint64_t position;         // of the last record
     uint64_t state_position;   // of the last state; 0: none since it came here
     uint64_t state_age;        // transitions since then
@@ -104,16 +105,22 @@ struct session *session_new(struct session_table *table, const char *name, struc
                             const struct limits *limits);
 void session_free(struct session_table *table, struct session *session);
 
+// The same in parts: a session that is in no table yet, or no longer.
+struct session *session_make(const char *name, struct served *served, const struct limits *limits);
+void session_destroy(struct session *session);  // NULL is fine
+void session_link(struct session_table *table, struct session *session);
+void session_unlink(struct session_table *table, struct session *session);
+
 // The writer, or NULL: nothing was seen of it.
 struct writer *session_find_writer(const struct session *session, uint32_t id);
-// The writer, made on first use. NULL with *error -ENOSPC (too many) or -ENOMEM.
+// The writer, made on first use (which moves the others). NULL with *error -ENOSPC (too many) or -ENOMEM.
 struct writer *session_writer(struct session *session, uint32_t id, const struct limits *limits, int *error);
 
 // Holes between the numbers seen, of all writers.
 uint64_t session_gaps(const struct session *session);
 
-// Writer 0's number of a transition that was taken or refused: it will not be taken again. Always succeeds; the oldest
+// The number of a transition that was taken, or refused for good: it will not be taken again. Always succeeds; the oldest
 // hole is given up for it if need be.
-void session_mark_seen(struct session *session, uint64_t seq);
+void session_mark_seen(struct session *session, struct writer *writer, uint64_t seq);
 
 void digest_bytes(uint8_t out[WIRE_DIGEST_SIZE], struct digest digest);  // little-endian words
