@@ -31,7 +31,7 @@ struct ctl {
 // One command. 0 or another ctl_code.
 typedef int ctl_run(struct ctl *ctl);
 ctl_run sessions_run, show_run, top_run, models_run, reload_run, rebuild_run, drain_run, snapshot_run, restore_run,
-    move_run, health_run;
+    move_run, health_run, metrics_run;
 
 // Connects to the control socket; on failure it has been said, and the command ends with the code returned.
 int ctl_connect(const struct ctl *ctl, struct control *control);

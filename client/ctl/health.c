@@ -1,4 +1,4 @@
-// beliefctl health: is it serving? rebuild: a session on its model's newest version.
+// beliefctl health: is it serving? metrics: what it counts. rebuild: a session on its model's newest version.
 #include "ctl.h"
 #include "scrape.h"
 
@@ -68,6 +68,27 @@ int health_run(struct ctl *ctl)
     }
     control_close(&control);
     return code ? code : health.not_ready ? CTL_FAILED : CTL_DONE;
+}
+
+int metrics_run(struct ctl *ctl)
+{
+    struct control control;
+    struct wire_envelope reply;
+    int code = ctl_connect(ctl, &control);
+    if (code)
+        return code;
+    int error = control_ask(&control, &(struct wire_envelope){.kind = WIRE_GET_METRICS}, WIRE_METRICS, &reply);
+    if (error) {
+        code = ctl_refused(ctl, &control, error);
+    } else if (ctl->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "text", reply.metrics.text);
+        ctl_print(object);
+    } else {
+        fputs(reply.metrics.text, stdout);
+    }
+    control_close(&control);
+    return code;
 }
 
 int rebuild_run(struct ctl *ctl)

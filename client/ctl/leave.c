@@ -141,7 +141,7 @@ static int hand_over_all(const struct ctl *ctl, struct control *from, struct tal
     int error = empty_out(&mover, tally);
     control_close(&to);
     if (error || tally->failed)
-        return ctl_fail(ctl, error ? CTL_NO_DAEMON : CTL_FAILED,
+        return ctl_fail(ctl, error && error != -EREMOTEIO ? CTL_NO_DAEMON : CTL_FAILED,
                         "%zu sessions moved, %zu did not, so the daemon goes on: %s", tally->moved, tally->failed,
                         tally->why);
     if (!ctl->json)

@@ -51,6 +51,8 @@ static const struct command commands[] = {
      "daemon refuses, it thaws and goes on here. Its digest is the same on both sides, or it does not move.\n"},
     {"health", "", 0, 0, "", health_run, "is it serving, and does its log take",
      "Exit code 0: ready; 1: there, but not ready; 3: not there.\n"},
+    {"metrics", "", 0, 0, "", metrics_run, "what it counts, as Prometheus reads it",
+     "The same text as /metrics of the admin listener, for where there is none.\n"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
