@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 enum { ARENA_SIZE = 64 << 10 };
 
@@ -254,6 +256,9 @@ int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **
     session->bel = bel;
     session->host = bel->hosts;
     memcpy(session->id, open->id, length);
+    if (getrandom(&session->opener, sizeof session->opener, GRND_NONBLOCK) < 0)
+        session->opener = (uint64_t)link_now() ^ (uint64_t)getpid() << 32;  // early in a boot; it need only differ
+    session->opener |= 1;
     session->hold_prior = open->hold_prior;
     session->model.model.name = open->model;  // what is wanted, until Opened says what it is
     struct single single = {.session = session};

@@ -105,8 +105,6 @@ static int take_error(struct call *call, struct host *host, const struct round *
     int *entry = call->result(call, i), result = host_result(error->code);
     char sentence[sizeof bel->why];
     host_describe(sentence, sizeof sentence, host, session, error);
-    if (session && round->opens)
-        session->asked_opens--;  // it changed nothing
     switch (result) {
     case BEL_DRAINING:
         memcpy(host->why, sentence, sizeof host->why);
@@ -205,8 +203,7 @@ static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
     request->kind = WIRE_OPEN;
     request->open = (struct wire_open){
         .session = session->id, .model = session->model.model.name, .hold_prior = session->hold_prior,
-        .epoch = session->epoch ? session->epoch + session->asked_opens : 0};
-    session->asked_opens++;
+        .epoch = session->epoch, .opener = session->opener};
 }
 
 static void take_opened(struct call *call, size_t i, const struct wire_envelope *reply)

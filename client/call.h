@@ -56,7 +56,7 @@ struct bel_session {
     int stale;                    // a kept request was turned away: open again and see what is missing
     uint32_t handle;
     uint64_t epoch;               // as last told; 0: not opened yet
-    uint64_t asked_opens;         // Opens since then without an answer: the epoch may be so much larger
+    uint64_t opener;              // random, not 0: the daemon knows by it that an Open without an answer was ours
     uint32_t task;
     uint64_t seq;                 // of the last observation that was sent or kept
     uint64_t count;               // transitions in the belief, as last told

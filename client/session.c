@@ -80,7 +80,6 @@ int session_opened(struct bel_session *session, const struct wire_opened *opened
 {
     struct bel *bel = session->bel;
     int result = 0;
-    session->asked_opens = 0;
     session->epoch = opened->epoch;
     if (!session->known) {
         result = learn_model(session, opened->model);
@@ -114,7 +113,7 @@ int session_unknown(struct bel_session *session)
         return BEL_LOST;  // gone is gone
     if (has_history(session))
         return lost(session, 0);
-    session->epoch = session->asked_opens = 0;
+    session->epoch = 0;
     session_adrift(session);
     return CALL_PENDING;
 }
@@ -141,8 +140,7 @@ int session_moved(struct bel_session *session, const char *address)
     }
     host_disown(session->host, session);
     session->host = host;
-    session->epoch += session->asked_opens + 1;  // leaving raised it
-    session->asked_opens = 0;
+    session->epoch++;  // leaving raised it
     session_adrift(session);
     bel->counters.moves++;
     return CALL_PENDING;

@@ -134,6 +134,7 @@ struct wire_open {
     const char *session, *model;
     int hold_prior;
     uint64_t epoch;                  // 0: whatever it is
+    uint64_t opener;
 };
 
 struct wire_opened {
@@ -287,6 +288,7 @@ struct wire_session_state {
     uint64_t count;
     struct wire_bytes digest;
     uint64_t duplicates, refused;
+    uint64_t opener;
 };
 
 struct wire_restore {

@@ -25,7 +25,8 @@ static int read_open(struct wire_envelope *out, const void *message, struct wire
     const Belief__V1__Open *m = message;
     (void)arena;
     out->open = (struct wire_open){
-        .session = m->session, .model = m->model, .hold_prior = m->hold_prior, .epoch = m->epoch};
+        .session = m->session, .model = m->model, .hold_prior = m->hold_prior, .epoch = m->epoch,
+        .opener = m->opener};
     return 0;
 }
 
@@ -37,6 +38,7 @@ static int fill_open(void *message, const struct wire_envelope *in, struct wire_
     m->model = wire_text(in->open.model);
     m->hold_prior = in->open.hold_prior;
     m->epoch = in->open.epoch;
+    m->opener = in->open.opener;
     return 0;
 }
 

@@ -34,7 +34,7 @@ static const struct wire_session_state state = {
     .epoch = UINT64_MAX, .task = UINT32_MAX, .seq = UINT64_MAX, .last_transition = UINT64_MAX - 1,
     .standing = 1, .hold_prior = 1, .observation = FLOATS(0, 5), .action = FLOATS(1, 3),
     .writers = writers, .writer_count = 3, .sums = sums, .sums_count = 3,
-    .count = UINT64_MAX, .digest = DIGEST, .duplicates = UINT64_MAX, .refused = UINT64_MAX - 2};
+    .count = UINT64_MAX, .digest = DIGEST, .duplicates = UINT64_MAX, .refused = UINT64_MAX - 2, .opener = UINT64_MAX - 4};
 static const struct wire_session_info sessions[] = {
     {.session = "robot-7", .model = "cheetah", .model_digest = "abc", .identity = "plant-3",
      .place = WIRE_MOVED_PLACE, .epoch = UINT64_MAX, .task = UINT32_MAX, .seq = 3, .count = 4, .digest = DIGEST,
@@ -47,7 +47,7 @@ static const char *const refused[] = {"half.safetensors: not a model", ""};
 
 const struct wire_envelope messages[] = {
     {1, WIRE_HELLO, .hello = {"client 1", "s3cret"}},
-    {2, WIRE_OPEN, .open = {"robot-7", "cheetah", 1, UINT64_MAX}},
+    {2, WIRE_OPEN, .open = {"robot-7", "cheetah", 1, UINT64_MAX, UINT64_MAX - 3}},
     {3, WIRE_STEP, .step = {70000, UINT64_MAX, 3, FLOATS(0, 5), -2.5f, FLOATS(1, 2), 1, "robot-7", UINT64_MAX}},
     {4, WIRE_OBSERVE, .observe = {5, 6, 7, transitions, 2, "robot-7", 8}},
     {5, WIRE_ACT, .act = {1, 2, FLOATS(0, 4), "robot-7", 3}},
