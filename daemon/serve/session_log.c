@@ -25,7 +25,7 @@ int session_log_row(struct server *server, struct session *session)
     const struct model *model = session->served->model;
     struct store_session row = {
         .id = session->id, .name = session->name, .identity = session->identity, .model = model->name,
-        .model_digest = model->digest, .epoch = session->epoch, .task = session->task,
+        .model_digest = model->digest, .epoch = session->epoch, .opener = session->opener, .task = session->task,
         .hold_prior = session->hold_prior, .count = agent_belief_count(&session->belief)};
     digest_bytes(row.digest, agent_belief_digest(&session->belief));
     session->row_due = noted(server, session, store_put_session(server->queue, &row)) != 0;

@@ -33,7 +33,8 @@ int portrait_init(struct portrait *portrait, const struct session *session)
     digest_bytes(portrait->digest, agent_belief_digest(&session->belief));
     portrait->state = (struct wire_session_state){
         .version = SESSION_STATE_VERSION, .session = session->name, .identity = session->identity,
-        .model = model->name, .model_digest = model->digest, .epoch = session->epoch, .task = session->task,
+        .model = model->name, .model_digest = model->digest, .epoch = session->epoch, .opener = session->opener,
+        .task = session->task,
         .seq = session->seq, .last_transition = session->last_transition, .standing = session->standing,
         .hold_prior = session->hold_prior,
         .observation = {session->observation, session->standing ? model->observation_dim : 0},
@@ -221,6 +222,7 @@ static struct session *build(struct server *server, const struct wire_session_st
     }
     strcpy(session->identity, state->identity);
     session->epoch = state->epoch;
+    session->opener = state->opener;
     session->task = state->task;
     session->seq = state->seq;
     session->last_transition = state->last_transition;
@@ -282,8 +284,10 @@ struct session *session_recall(struct server *server, const struct store_session
     strcpy(session->identity, row->identity);
     session->id = row->id;
     session->hold_prior = row->hold_prior;
-    if (row->epoch > session->epoch)
+    if (row->epoch >= session->epoch) {
         session->epoch = row->epoch;
+        session->opener = row->opener;
+    }
     if (row->task > session->task) {
         agent_belief_reset(&session->belief);
         session->task = row->task;

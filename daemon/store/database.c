@@ -23,7 +23,7 @@ static const char SCHEMA[] =
     "create table model (digest text primary key, name text not null, saved_ms integer not null, bytes blob not null);"
     "create table session (id integer primary key, name text not null unique, identity text not null,"
     "  model text not null, model_digest text not null, epoch integer not null, task integer not null,"
-    "  hold_prior integer not null, count integer not null, digest blob not null,"
+    "  hold_prior integer not null, count integer not null, digest blob not null, opener integer not null,"
     "  opened_ms integer not null, heard_ms integer not null, heard_run_s integer not null);"
     "create table state (session integer primary key, saved_ms integer not null, sha256 blob not null,"
     "  bytes blob not null);"
@@ -48,9 +48,9 @@ static const char *const SQL[STATEMENT_COUNT] = {
         " observation, action, next_observation, checksum) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [SQL_PUT_SESSION] =
         "insert into session (id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest,"
-        " opened_ms, heard_ms, heard_run_s) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)"
+        " opened_ms, heard_ms, heard_run_s, opener) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13)"
         " on conflict (id) do update set name = ?2, identity = ?3, model = ?4, model_digest = ?5, epoch = ?6, task = ?7,"
-        " hold_prior = ?8, count = ?9, digest = ?10, heard_ms = ?11, heard_run_s = ?12",
+        " hold_prior = ?8, count = ?9, digest = ?10, heard_ms = ?11, heard_run_s = ?12, opener = ?13",
     [SQL_RENAME] = "select id from session where name = ?1 and id <> ?2",
     [SQL_TOUCH] = "update session set count = ?2, digest = ?3, heard_ms = ?4, heard_run_s = ?5 where id = ?1",
     [SQL_PUT_STATE] = "insert or replace into state (session, saved_ms, sha256, bytes) values (?1, ?2, ?3, ?4)",
@@ -67,14 +67,14 @@ static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_SET_META] = "insert or replace into meta (name, value) values (?1, ?2)",
     [SQL_META] = "select value from meta where name = ?1",
     [SQL_SESSION] =
-        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest from session"
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener from session"
         " where name = ?1",
     [SQL_STATE] = "select sha256, bytes from state where session = ?1",
     [SQL_TRANSITIONS] =
         "select session, writer, seq, task, status, first, last, reward, observation, action, next_observation, checksum"
         " from transition where session = ?1 and (writer, seq) > (?2, ?3) order by writer, seq",
     [SQL_SESSIONS] =
-        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest from session"
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener from session"
         " where name > ?1 order by name",
     [SQL_PUT_MODEL] =
         "insert or replace into model (digest, name, saved_ms, bytes) values (?1, ?2, ?3, ?4)",
@@ -396,6 +396,7 @@ int database_put_session(struct database *database, const struct store_session *
     sqlite3_bind_blob(s, 10, session->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
     sqlite3_bind_int64(s, 11, (int64_t)now_ms);
     sqlite3_bind_int64(s, 12, (int64_t)run_s);
+    sqlite3_bind_int64(s, 13, (int64_t)session->opener);
     return run(database, s);
 }
 
@@ -572,7 +573,7 @@ void database_session_row(sqlite3_stmt *s, struct store_session *session)
         .id = (uint64_t)sqlite3_column_int64(s, 0), .name = text(s, 1), .identity = text(s, 2), .model = text(s, 3),
         .model_digest = text(s, 4), .epoch = (uint64_t)sqlite3_column_int64(s, 5),
         .task = (uint32_t)sqlite3_column_int64(s, 6), .hold_prior = sqlite3_column_int(s, 7),
-        .count = (uint64_t)sqlite3_column_int64(s, 8),
+        .count = (uint64_t)sqlite3_column_int64(s, 8), .opener = (uint64_t)sqlite3_column_int64(s, 10),
     };
     const void *digest = sqlite3_column_blob(s, 9);
     if (digest && sqlite3_column_bytes(s, 9) == STORE_DIGEST_SIZE)

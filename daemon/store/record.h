@@ -28,7 +28,7 @@ struct transition_record {
 // Behind it: name, identity, model and model_digest, each with its 0.
 struct session_record {
     struct record head;
-    uint64_t epoch, count;
+    uint64_t epoch, opener, count;
     uint8_t digest[STORE_DIGEST_SIZE];
     uint32_t task;
     uint32_t hold_prior;
@@ -61,7 +61,8 @@ static inline struct store_session record_session(const struct record *record)
 {
     const struct session_record *r = (const struct session_record *)record;
     struct store_session session = {
-        .id = r->head.session, .epoch = r->epoch, .task = r->task, .hold_prior = (int)r->hold_prior, .count = r->count,
+        .id = r->head.session, .epoch = r->epoch, .opener = r->opener, .task = r->task,
+        .hold_prior = (int)r->hold_prior, .count = r->count,
     };
     memcpy(session.digest, r->digest, sizeof session.digest);
     const char *text = (const char *)(r + 1);

@@ -298,6 +298,7 @@ uint64_t store_put_session(struct store_queue *queue, const struct store_session
     if (record == NULL)
         return 0;
     record->epoch = s->epoch;
+    record->opener = s->opener;
     record->count = s->count;
     memcpy(record->digest, s->digest, STORE_DIGEST_SIZE);
     record->task = s->task;

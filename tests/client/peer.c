@@ -103,7 +103,7 @@ void peer_continue(struct peer *peer, const char *session)
     pthread_mutex_lock(&peer->lock);
     struct book *book = find(peer, session);
     if (book)
-        book->is.seq += 7, book->is.count += 7, book->is.epoch++;
+        book->is.seq += 7, book->is.count += 7, book->is.epoch++, book->is.opener = 0;
     pthread_mutex_unlock(&peer->lock);
 }
 
@@ -299,7 +299,7 @@ static void open_book(struct peer *peer, uint64_t id, const struct wire_open *op
         moved(peer, id, book);
         return;
     }
-    if (open->epoch && (!book || open->epoch < book->is.epoch)) {
+    if (open->epoch && (!book || (open->epoch < book->is.epoch && open->opener != book->is.opener))) {
         complain(peer, id, book ? WIRE_FENCED : WIRE_UNKNOWN_SESSION, "epoch", 0);
         return;
     }
@@ -310,6 +310,7 @@ static void open_book(struct peer *peer, uint64_t id, const struct wire_open *op
     }
     book->is.opens++;
     book->is.epoch = (open->epoch > book->is.epoch ? open->epoch : book->is.epoch) + 1;
+    book->is.opener = open->opener;
     book->handed = 1;
     if (!peer->full)
         commit(book);

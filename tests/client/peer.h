@@ -50,7 +50,7 @@ void peer_refuse_links(struct peer *peer, int on);         // closes each new li
 
 // What the book of a session says.
 struct peer_book {
-    uint64_t seq, count, digest, opens, epoch;
+    uint64_t seq, count, digest, opens, epoch, opener;
     uint32_t task;
 };
 struct peer_book peer_book(struct peer *peer, const char *session);
