@@ -268,7 +268,8 @@ void client_flush(struct client *client)
         client_close(client);
         return;
     }
-    if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection) && !client->writing)
+    if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection) &&
+        !connection->door_holds_output && !client->writing)
         end(client);
     if (!uv_is_closing(&client->uv.handle))
         update_reading(client);

@@ -56,6 +56,7 @@ struct connection {
     int is_control;
     const struct door *door;       // NULL: its first bytes will tell
     void *door_state;              // the door's own
+    int door_holds_output;         // it has more to send than `out` holds
     struct frame_buffer in, out;
     size_t promised;               // bytes of `out` that replies which are under way will take
     size_t waiting;                // its requests in the waiting batches

@@ -334,6 +334,8 @@ void server_sent(struct server *server, struct connection *connection, size_t si
         return;
     frame_buffer_trim(&connection->out);
     server_unblock(server, connection, now_us);
+    if (connection->door_holds_output)
+        server_list_add(server, LIST_OUTPUT, connection);
 }
 
 int server_block(struct server *server, struct connection *connection, struct frame_buffer *held, uint64_t now_us)

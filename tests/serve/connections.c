@@ -145,10 +145,10 @@ static void check_farewell(struct caller *bad, enum wire_error_code code)
 
 static void send_garbage(struct caller *bad, uint64_t step)
 {
-    static const uint8_t http[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const uint8_t greeting[] = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};  // of TLS, at a plain port
     static const uint8_t frame[] = {0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff};
     if (step % 2)
-        peer_bytes(bad, http, sizeof http - 1);
+        peer_bytes(bad, greeting, sizeof greeting);
     else
         peer_bytes(bad, frame, sizeof frame);
     check_farewell(bad, step % 2 ? WIRE_TOO_LARGE : WIRE_BAD_FRAME);
