@@ -116,8 +116,8 @@ static int provide_descriptors(const struct config *config, char *why, size_t wh
     return -EMFILE;
 }
 
-static int make_house(struct house **house, struct loops **loops, const struct options *options, char *why,
-                      size_t why_size)
+static int make_house(struct house **house, struct loops **loops, struct tls_server *tls, const struct options *options,
+                      char *why, size_t why_size)
 {
     const struct config *config = &options->config;
     *loops = loops_new(config->loops);
@@ -128,6 +128,7 @@ static int make_house(struct house **house, struct loops **loops, const struct o
     return house_new(house, &(struct house_options){
                                 .limits = config->limits, .servers = config->loops,
                                 .model_paths = (const char *const *)config->models, .model_count = config->model_count,
+                                .identities_path = config->identities, .tls = tls,
                                 .clock_us = loop_clock_us, .wake = loops_wake, .context = *loops},
                      why, why_size);
 }
@@ -155,12 +156,12 @@ int main(int argc, char **argv)
     log_set_style(options.config.log_json ? LOG_AS_JSON : LOG_AS_TEXT);
     if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
         (error = open_tls(&tls, &options.config, why, sizeof why)) ||
-        (error = make_house(&house, &loops, &options, why, sizeof why)))
+        (error = make_house(&house, &loops, tls, &options, why, sizeof why)))
         goto done;
     if (options.check_only)
         puts("beliefd: configuration and models are good");
     else
-        error = loops_run(loops, house, tls, &options.config, options.ready_fd, why, sizeof why);
+        error = loops_run(loops, house, &options.config, options.ready_fd, why, sizeof why);
 done:
     if (error < 0)
         fprintf(stderr, "beliefd: %s\n", why);

@@ -14,6 +14,7 @@ enum { ALIASES_LIMIT = 64 };
 // One model, shared by all lists, servers and sessions that have it.
 struct shared_model {
     atomic_size_t references;
+    atomic_size_t sessions;        // in memory that have it, on all servers
     struct model *model;
     struct wire_model info;        // what clients are told
     size_t action_bound;           // bytes of the largest answer to a Step

@@ -3,6 +3,7 @@
 // then sent as if it were the connection's own.
 #include "client.h"
 
+#include "door.h"
 #include "house_internal.h"
 #include "log.h"
 #include "loop_internal.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void closed(uv_handle_t *handle)
@@ -29,6 +31,8 @@ void client_close(struct client *client)
         return;
     if (client->connection) {
         log_event(LOG_DEBUG, "disconnect", LOG_TEXT("peer", client->connection->peer));
+        if (client->counted)
+            count_add(client->counted, (uint64_t)-1);
         server_disconnect(client->loop->server, client->connection, loop_now_us(client->loop));
         client->connection = NULL;
         if (client->previous)
@@ -41,6 +45,21 @@ void client_close(struct client *client)
     uv_close(&client->uv.handle, closed);
     if (client->tls)
         uv_close((uv_handle_t *)&client->decrypt_on, closed);
+}
+
+static struct metrics *metrics_of(struct client *client)
+{
+    return &client->loop->server->metrics;
+}
+
+// By protocol, once its first bytes have told which.
+static void count_door(struct client *client)
+{
+    const struct door *door = client->connection->door;
+    if (client->counted || !door)
+        return;
+    client->counted = &metrics_of(client)->connections[!strcmp(door->name, "grpc")];
+    count_add(client->counted, 1);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -125,6 +144,8 @@ static void took_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer
     struct client *client = stream->data;
     struct loop *loop = client->loop;
     uint64_t now_us = loop_now_us(loop);
+    if (size > 0)
+        count_add(&metrics_of(client)->bytes_in, (uint64_t)size);
     if (size > 0 && client->tls) {
         tls_received(client->tls, (size_t)size);
         decrypt(client);
@@ -137,8 +158,10 @@ static void took_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer
                   LOG_TEXT("why", uv_strerror((int)size)));
         client_close(client);
     }
-    if (client->connection)
+    if (client->connection) {
+        count_door(client);
         update_reading(client);
+    }
 }
 
 static void update_reading(struct client *client)
@@ -193,6 +216,7 @@ static int send_in_background(struct client *client)
 {
     client->writing = 1;
     client->write.data = client;
+    count_add(&metrics_of(client)->bytes_out, frame_buffer_size(&client->sending));
     uv_buf_t rest = uv_buf_init((char *)(client->sending.memory + client->sending.start),
                                 (unsigned)frame_buffer_size(&client->sending));
     return uv_write(&client->write, &client->uv.stream, &rest, 1, wrote);
@@ -202,6 +226,7 @@ static int try_to_send(struct client *client, const struct frame_buffer *out)
 {
     uv_buf_t bytes = uv_buf_init((char *)(out->memory + out->start), (unsigned)frame_buffer_size(out));
     int sent = uv_try_write(&client->uv.stream, &bytes, 1);
+    count_add(&metrics_of(client)->bytes_out, sent > 0 ? (uint64_t)sent : 0);
     return sent == UV_EAGAIN ? 0 : sent;
 }
 
@@ -300,7 +325,7 @@ void client_start(struct loop *loop, int fd, const struct listener *listener)
 {
     enum address_kind kind = listener->address->kind;
     struct client *client = calloc(1, sizeof *client);
-    if (!client || (kind == ADDRESS_TLS && !(client->tls = tls_new(loop->loops->tls)))) {
+    if (!client || (kind == ADDRESS_TLS && !(client->tls = tls_new(house_options(loop->loops->house)->tls)))) {
         free(client);
         refuse_socket(loop, fd, "no memory");
         return;
@@ -340,6 +365,7 @@ void client_start(struct loop *loop, int fd, const struct listener *listener)
         return;
     }
     client->connection->owner = client;
+    count_add(&loop->server->metrics.connections_total, 1);
     client->next = loop->clients;
     if (loop->clients)
         loop->clients->previous = client;

@@ -27,6 +27,7 @@ struct client {
     int handles;                    // of libuv, still open
     int is_remote;                  // over TCP: has to ask something soon
     int known;                      // with TLS: who is there has been looked up
+    counter *counted;               // the gauge of connections that this one is in; NULL: not yet
     int reading;                    // uv_read_start is in force
     int writing;                    // `sending` is with libuv
     int ended;                      // the peer sends no more

@@ -13,6 +13,7 @@
 #include "limits.h"
 #include "mail.h"
 #include "metrics.h"
+#include "tls.h"
 #include "moved.h"
 
 #include "daemon/agent/model.h"
@@ -29,6 +30,7 @@ struct house_options {
     const char *const *model_paths;       // served at start, and read again on reload
     size_t model_count;
     const char *identities_path;          // NULL: none
+    struct tls_server *tls;               // of tls: listeners, its files are read again with the rest; NULL: there are none
     uint32_t commit_ms, retention_days;
     uint64_t log_size_limit_bytes;
     uint64_t (*clock_us)(void);

@@ -270,11 +270,10 @@ static int start_threads(struct loops *loops, char *why, size_t why_size)
     return error;
 }
 
-int loops_run(struct loops *loops, struct house *house, struct tls_server *tls, const struct config *config, int ready_fd,
-              char *why, size_t why_size)
+int loops_run(struct loops *loops, struct house *house, const struct config *config, int ready_fd, char *why,
+              size_t why_size)
 {
     loops->house = house;
-    loops->tls = tls;
     loops->config = config;
     int error = 0;
     for (size_t i = 0; i < loops->count && !error; i++)

@@ -4,7 +4,6 @@
 
 #include "config.h"
 #include "house.h"
-#include "tls.h"
 
 struct loops;
 
@@ -19,5 +18,5 @@ void loops_wake(void *loops, size_t index);
 // Makes the house's servers, listens, writes "READY\n" to ready_fd (unless -1) and serves until SIGTERM or SIGINT, then
 // drains; SIGHUP reads models and identities again. A second signal ends the process at once. A negative errno with a
 // sentence when the start fails. The servers are gone when it returns.
-int loops_run(struct loops *loops, struct house *house, struct tls_server *tls, const struct config *config, int ready_fd,
-              char *why, size_t why_size);
+int loops_run(struct loops *loops, struct house *house, const struct config *config, int ready_fd, char *why,
+              size_t why_size);

@@ -42,7 +42,6 @@ struct loop {
 struct loops {
     struct house *house;
     const struct config *config;
-    struct tls_server *tls;     // of tls: listeners; NULL: there are none
     size_t count;
     struct loop *loop[LOOPS_LIMIT];
     size_t made;                // loops that exist

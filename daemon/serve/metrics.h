@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <time.h>
 
 typedef _Atomic uint64_t counter;
 
@@ -28,6 +29,7 @@ struct metrics {
     counter undurable;                  // transitions refused because the log could not take them
     counter bytes_in, bytes_out;
     counter batches;
+    counter draining;                   // 1: no session is opened any more
     counter beat_us;                    // monotonic time of the last turn or tick: is this loop alive?
     struct histogram request_us;        // from read to reply handed to the socket's buffer, Steps and Acts
     struct histogram queue_us, compute_us;  // of each batch
@@ -46,6 +48,24 @@ static inline void histogram_add(struct histogram *histogram, uint64_t us)
     count_add(&histogram->bucket[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1], 1);
     count_add(&histogram->sum_us, us);
 }
+
+struct store_stats;
+
+// All that is told, as it is at one moment.
+struct metrics_view {
+    const struct metrics *const *servers;  // one for each loop; NULL: it has not begun, or has ended
+    size_t server_count;
+    const struct store_stats *log;         // NULL: nothing is kept
+    const struct wire_model *models;
+    const uint64_t *model_sessions;        // in memory, one for each model
+    size_t model_count;
+    uint64_t now_us;                       // monotonic, as the beats
+    int ready;
+    time_t certificate_expiry;             // 0: there is none
+};
+
+// Prometheus text format 0.0.4. The caller frees; NULL: no memory.
+char *metrics_text(const struct metrics_view *view);
 
 struct house;
 // Prometheus text format 0.0.4 of the whole daemon. The caller frees; NULL: no memory. Any thread.

@@ -453,6 +453,7 @@ void server_drain(struct server *server)
 {
     batch_run_all(server);
     server->draining = 1;
+    count_set(&server->metrics.draining, 1);
     server_snapshot(server, 0, SIZE_MAX);
 }
 

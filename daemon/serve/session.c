@@ -83,6 +83,7 @@ struct session *session_make(const char *name, struct served *served, const stru
         return NULL;
     session->served = served;
     served->sessions++;
+    atomic_fetch_add(&served->shared->sessions, 1);
     if (allocate(session, served->model, limits)) {
         session_destroy(session);
         return NULL;
@@ -97,6 +98,7 @@ void session_destroy(struct session *session)
     if (!session)
         return;
     session->served->sessions--;
+    atomic_fetch_sub(&session->served->shared->sessions, 1);
     for (size_t i = 0; i < session->writer_count; i++)
         free(session->writers[i].seen.ranges);
     free(session->writers);
