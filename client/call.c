@@ -83,6 +83,8 @@ static int put_some(struct call *call, struct host *host, const struct round *ro
             if (result || !all || !host_may_send(host))
                 return result;
         }
+        if (round->opens && session->opening == host->generation)
+            continue;  // an earlier call has asked, and ended before the answer; it will do
         struct wire_envelope request = {.request_id = first + *next};
         round->ask(call, *next, &request);
         int result = host_put(host, &request, &(struct asked){request.request_id, session, request.kind, 0, 0});
@@ -105,6 +107,8 @@ static int take_error(struct call *call, struct host *host, const struct round *
     int *entry = call->result(call, i), result = host_result(error->code);
     char sentence[sizeof bel->why];
     host_describe(sentence, sizeof sentence, host, session, error);
+    if (session && round->opens)
+        session->opening = 0;
     switch (result) {
     case BEL_DRAINING:
         memcpy(host->why, sentence, sizeof host->why);
@@ -147,6 +151,14 @@ static int take_error(struct call *call, struct host *host, const struct round *
 // A reply that nobody waits for.
 static void take_late(struct call *call, const struct asked *asked, const struct wire_envelope *reply)
 {
+    struct bel_session *session = asked->session;
+    if (asked->kind == WIRE_OPEN && session && session->opening == session->host->generation) {
+        if (reply->kind == WIRE_OPENED && reply->opened.model)
+            session_opened(session, &reply->opened, 1);  // what is wrong about it, its next call tells
+        else
+            session->opening = 0;
+        return;
+    }
     if (asked->kept) {
         if (asked->session)
             session_take_kept(asked->session, asked, reply);
@@ -155,6 +167,18 @@ static void take_late(struct call *call, const struct asked *asked, const struct
     call->bel->counters.late_replies++;
     if (asked->session && reply->kind == WIRE_ACTION)
         session_told(asked->session, &reply->action);
+}
+
+// Which entry of this round is it an answer to? count: none.
+static uint64_t find_entry(struct call *call, const struct round *round, uint64_t first, const struct asked *asked)
+{
+    uint64_t i = asked->id - first;  // wraps for earlier ones
+    if (asked->kept || i < call->count)
+        return asked->kept ? call->count : i;
+    for (i = 0; i < call->count && round->opens && asked->kind == WIRE_OPEN; i++)
+        if (asked->session && call->session(call, i) == asked->session && *call->result(call, i) == CALL_PENDING)
+            return i;
+    return call->count;
 }
 
 // Asks all entries that want it and waits for their replies. 0: all were answered; or a result for all that are still
@@ -175,8 +199,8 @@ static int run_round(struct call *call, struct host *host, const struct round *r
             result = host_get(host, call->deadline, &reply, &asked);
         if (result)
             return result;
-        uint64_t i = asked.id - first;  // wraps for earlier ones
-        if (asked.kept || i >= call->count) {
+        uint64_t i = find_entry(call, round, first, &asked);
+        if (i == call->count) {
             take_late(call, &asked, &reply);
             continue;
         }
@@ -204,6 +228,7 @@ static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
     request->open = (struct wire_open){
         .session = session->id, .model = session->model.model.name, .hold_prior = session->hold_prior,
         .epoch = session->epoch, .opener = session->opener};
+    session->opening = session->host->generation;
 }
 
 static void take_opened(struct call *call, size_t i, const struct wire_envelope *reply)

@@ -57,6 +57,7 @@ struct bel_session {
     uint32_t handle;
     uint64_t epoch;               // as last told; 0: not opened yet
     uint64_t opener;              // random, not 0: the daemon knows by it that an Open without an answer was ours
+    uint64_t opening;             // link that an Open is on its way on; 0: none
     uint32_t task;
     uint64_t seq;                 // of the last observation that was sent or kept
     uint64_t count;               // transitions in the belief, as last told

@@ -80,6 +80,7 @@ int session_opened(struct bel_session *session, const struct wire_opened *opened
 {
     struct bel *bel = session->bel;
     int result = 0;
+    session->opening = 0;
     session->epoch = opened->epoch;
     if (!session->known) {
         result = learn_model(session, opened->model);
@@ -141,6 +142,7 @@ int session_moved(struct bel_session *session, const char *address)
     host_disown(session->host, session);
     session->host = host;
     session->epoch++;  // leaving raised it
+    session->opening = 0;
     session_adrift(session);
     bel->counters.moves++;
     return CALL_PENDING;
