@@ -27,7 +27,6 @@ struct pages {
 struct book {
     char id[WIRE_SESSION_LIMIT + 1];
     int handed;                 // its handle is good
-    uint64_t opener;
     char moved_to[128];         // empty: it is here
     struct peer_book is;
     uint64_t top;
@@ -312,7 +311,6 @@ static void open_book(struct peer *peer, uint64_t id, const struct wire_open *op
     book->is.opens++;
     book->is.epoch = (open->epoch > book->is.epoch ? open->epoch : book->is.epoch) + 1;
     book->is.opener = open->opener;
-    book->opener = open->opener;
     book->handed = 1;
     if (!peer->full)
         commit(book);
