@@ -120,6 +120,8 @@ static int make_house(struct house **house, struct loops **loops, struct tls_ser
                       char *why, size_t why_size)
 {
     const struct config *config = &options->config;
+    // A check looks at nothing that a daemon that runs has for itself.
+    const char *data_directory = options->check_only ? NULL : config->data_directory;
     *loops = loops_new(config->loops);
     if (!*loops) {
         snprintf(why, why_size, "no event loop");
@@ -127,9 +129,14 @@ static int make_house(struct house **house, struct loops **loops, struct tls_ser
     }
     return house_new(house, &(struct house_options){
                                 .limits = config->limits, .servers = config->loops,
+                                .durability = config->durability, .data_directory = data_directory,
+                                .commit_ms = (uint32_t)config->commit_ms,
+                                .retention_days = (uint32_t)config->retention_days,
+                                .log_size_limit_bytes = config->log_size_limit_bytes,
+                                .model_directory = config->model_directory, .identities_path = config->identities,
                                 .model_paths = (const char *const *)config->models, .model_count = config->model_count,
-                                .identities_path = config->identities, .tls = tls,
-                                .clock_us = loop_clock_us, .wake = loops_wake, .context = *loops},
+                                .tls = tls, .clock_us = loop_clock_us, .wake = loops_wake,
+                                .drain = loops_drain, .context = *loops},
                      why, why_size);
 }
 

@@ -8,6 +8,7 @@ enum arrival {
     ARRIVAL_HERE,      // *session
     ARRIVAL_NOWHERE,   // no such session anywhere, and the name is this server's now: it may make it
     ARRIVAL_COMING,    // park the request
+    ARRIVAL_FULL,      // as many sessions are in memory as may be
     ARRIVAL_FAILED,    // *why tells: the log is damaged, its model cannot be had, ...
 };
 
@@ -18,5 +19,10 @@ void arrival_give_up(struct server *server, const char *name);
 // on meanwhile (those for the same name are parked behind it). A connection that ends takes its parked requests with it.
 void arrival_park(const struct request *r, const char *name);
 
-// A session that leaves this server's memory: its name is free, or in the log.
+// A session that leaves this server's memory: its name is free, or in the log, as soon as what it put there is on disk.
 void arrival_left(struct server *server, const struct session *session);
+
+// For the life of a server: before the first look; when the log got on; at its end.
+int arrival_start(struct server *server);  // -ENOMEM
+void arrival_settle(struct server *server, uint64_t now_us);
+void arrival_stop(struct server *server);

@@ -1,4 +1,5 @@
 // What loops share; the contract is in house.h.
+#include "arrival.h"
 #include "house_internal.h"
 
 #include "log.h"
@@ -9,21 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REASON_SIZE = 4096 };
+enum { BEAT_LIMIT_US = 5000000 };  // ten ticks
 
-// A model file at start-up.
-static int load(struct house *house, const char *path, char *why, size_t why_size)
+static void log_store(void *context, int level, const char *event, const char *text)
 {
-    struct model *model;
-    char reason[REASON_SIZE];
-    int error = model_load(&model, path, reason, sizeof reason);
-    if (!error && catalogue_find(house->catalogue, model->name)) {
-        error = refuse(reason, sizeof reason, -EINVAL, "two models have the name %s", model->name);
-        model_free(model);
-    } else if (!error) {
-        error = house_serve(house, model, NULL, 0, reason, sizeof reason);
-    }
-    return error ? refuse(why, why_size, error, "%s: %s", path, reason) : 0;
+    (void)context;
+    log_event((enum log_level)level, event, LOG_TEXT("text", text));
+}
+
+static int open_store(struct house *house, char *why, size_t why_size)
+{
+    const struct house_options *options = &house->options;
+    if (!options->data_directory || options->durability == WIRE_DURABILITY_OFF)
+        return 0;
+    return store_open(&house->store, &(struct store_options){
+                                         .directory = options->data_directory, .queues = options->servers,
+                                         .commit_ms = options->commit_ms, .retention_days = options->retention_days,
+                                         .size_limit_bytes = options->log_size_limit_bytes, .wake = options->wake,
+                                         .context = options->context, .event = log_store},
+                      why, why_size);
 }
 
 int house_new(struct house **out, const struct house_options *options, char *why, size_t why_size)
@@ -31,22 +36,27 @@ int house_new(struct house **out, const struct house_options *options, char *why
     if (options->servers < 1 || options->servers > LOOPS_LIMIT)
         return refuse(why, why_size, -EINVAL, "loops: 1 to %d", LOOPS_LIMIT);
     struct house *house = calloc(1, sizeof *house);
-    struct catalogue *catalogue = house ? catalogue_new() : NULL;
-    if (!catalogue) {
-        free(house);
+    if (!house)
         return refuse(why, why_size, -ENOMEM, "no memory");
-    }
     house->options = *options;
-    house->catalogue = catalogue;
-    moved_init(&house->moved);
+    // Connections are dealt to the loop that has the fewest, so a share of them is enough.
+    house->options.limits.connections = (options->limits.connections + options->servers - 1) / options->servers;
     pthread_mutex_init(&house->lock, NULL);
+    pthread_mutex_init(&house->changing, NULL);
+    moved_init(&house->moved);
+    helper_init(&house->helper);
     for (size_t i = 0; i < options->servers; i++)
         mailbox_init(&house->mailboxes[i]);
-    int error = 0;
-    if (options->identities_path)
+    house->catalogue = catalogue_new();
+    int error = directory_init(&house->directory, options->limits.sessions);
+    if (error || !house->catalogue)
+        error = refuse(why, why_size, -ENOMEM, "no memory");
+    if (!error)
+        error = open_store(house, why, why_size);
+    if (!error && options->identities_path)
         error = identities_read(&house->identities, options->identities_path, why, why_size);
-    for (size_t i = 0; i < options->model_count && !error; i++)
-        error = load(house, options->model_paths[i], why, why_size);
+    if (!error)
+        error = house_load_all(house, why, why_size);
     if (error)
         house_free(house);
     else
@@ -58,11 +68,15 @@ void house_free(struct house *house)
 {
     if (!house)
         return;
+    helper_release(&house->helper);
     for (size_t i = 0; i < house->options.servers; i++)
         mailbox_release(&house->mailboxes[i]);
+    store_close(house->store);
+    directory_release(&house->directory);
     catalogue_unref(house->catalogue);
     identities_unref(house->identities);
     moved_release(&house->moved);
+    pthread_mutex_destroy(&house->changing);
     pthread_mutex_destroy(&house->lock);
     free(house);
 }
@@ -74,7 +88,7 @@ int house_enter(struct house *house, struct server *server, size_t index)
     if (!error)
         house->servers[index] = server;
     pthread_mutex_unlock(&house->lock);
-    return error;
+    return error ? error : arrival_start(server);
 }
 
 void house_leave(struct house *house, struct server *server)
@@ -83,6 +97,8 @@ void house_leave(struct house *house, struct server *server)
     if (house->servers[server->index] == server)
         house->servers[server->index] = NULL;
     pthread_mutex_unlock(&house->lock);
+    arrival_stop(server);
+    directory_drop_all(&house->directory, server->index);
     serving_release(&server->serving);
 }
 
@@ -139,113 +155,25 @@ struct catalogue *house_catalogue(struct house *house)
     return catalogue;
 }
 
-// A new list for one server, with the model made warm.
-struct change {
-    struct letter letter;
-    struct catalogue *catalogue;
-    struct served *fresh;
-};
-
-static void deliver_change(struct letter *letter, struct server *server, uint64_t now_us)
+int house_ready(struct house *house, char *why, size_t why_size)
 {
-    (void)now_us;
-    struct change *change = (struct change *)letter;
-    if (!server)
-        served_free(change->fresh);
-    else if (serving_change(&server->serving, change->catalogue, change->fresh))
-        log_event(LOG_ERROR, "models_unchanged", LOG_TEXT("why", "no memory"));
-    else
-        server_measure(server);
-    catalogue_unref(change->catalogue);
-    free(change);
-}
-
-static struct change *change_new(struct catalogue *catalogue, struct served *fresh)
-{
-    struct change *change = calloc(1, sizeof *change);
-    if (change)
-        *change = (struct change){{NULL, deliver_change}, catalogue_ref(catalogue), fresh};
-    return change;
-}
-
-static void changes_free(struct change *const *changes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (changes[i])
-            deliver_change(&changes[i]->letter, NULL, 0);
-}
-
-// From now on `catalogue` (owned) is what is served; one model in it is new.
-static int publish(struct house *house, struct catalogue *catalogue, struct shared_model *added)
-{
-    struct change *changes[LOOPS_LIMIT] = {0};
-    size_t servers = house->options.servers;
-    for (size_t i = 0; i < servers; i++) {
-        struct served *fresh = added ? served_new(added) : NULL;
-        if (fresh)
-            served_warm_up(fresh);
-        if ((added && !fresh) || !(changes[i] = change_new(catalogue, fresh))) {
-            served_free(fresh);
-            changes_free(changes, i);
-            catalogue_unref(catalogue);
-            return -ENOMEM;
-        }
-    }
+    int error = 0;
+    uint64_t now_us = house->options.clock_us();
     pthread_mutex_lock(&house->lock);
-    struct catalogue *before = house->catalogue;
-    house->catalogue = catalogue;
-    for (size_t i = 0; i < servers; i++) {
-        if (!house->servers[i])
-            continue;  // it will find the new list when it enters
-        mail_post(house, i, &changes[i]->letter);
-        changes[i] = NULL;
+    if (house->catalogue->count == 0)
+        error = refuse(why, why_size, -EAGAIN, "no model is served");
+    for (size_t i = 0; i < house->options.servers && !error; i++) {
+        const struct server *server = house->servers[i];
+        if (!server)
+            error = refuse(why, why_size, -EAGAIN, "loop %zu has not begun, or has ended", i);
+        else if (now_us - count_of(&server->metrics.beat_us) > BEAT_LIMIT_US)
+            error = refuse(why, why_size, -EAGAIN, "loop %zu does not turn", i);
     }
     pthread_mutex_unlock(&house->lock);
-    changes_free(changes, servers);
-    catalogue_unref(before);
-    return 0;
-}
-
-static int check(const struct house *house, const struct model *model, const struct shared_model *shared, char *why,
-                 size_t why_size)
-{
-    if (model->reads_task)
-        return refuse(why, why_size, -EINVAL,
-                      "model %s must be told the task, which a daemon is not; it is for evaluation only", model->name);
-    if (shared->belief_bound > house->options.limits.frame_bytes)
-        return refuse(why, why_size, -EINVAL, "frame_bytes = %zu is too small for %s, which needs %zu",
-                      house->options.limits.frame_bytes, model->name, shared->belief_bound);
-    struct served *trial = served_new((struct shared_model *)shared);
-    int error = trial ? served_warm_up(trial) : -ENOMEM;
-    served_free(trial);
-    if (error)
-        return refuse(why, why_size, error == -EDOM ? -EINVAL : error, "model %s cannot act: %s", model->name,
-                      strerror(-error));
-    return 0;
-}
-
-int house_serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, char *why,
-                size_t why_size)
-{
-    (void)file, (void)file_size;
-    struct shared_model *shared = shared_model_new(model);
-    if (!shared) {
-        model_free(model);
-        return refuse(why, why_size, -ENOMEM, "no memory");
+    struct store_stats stats;
+    if (!error && house->store && store_refusing(house->store)) {
+        store_read_stats(house->store, &stats);
+        error = refuse(why, why_size, -EAGAIN, "the experience log refuses: %s", stats.why);
     }
-    struct catalogue *old = house_catalogue(house), *catalogue = catalogue_copy(old);
-    catalogue_unref(old);
-    int error = catalogue ? check(house, model, shared, why, why_size) : refuse(why, why_size, -ENOMEM, "no memory");
-    if (!error)
-        error = catalogue_put(catalogue, shared, why, why_size);
-    if (error) {
-        catalogue_unref(catalogue);
-    } else {
-        log_event(LOG_INFO, "model", LOG_TEXT("name", model->name), LOG_TEXT("world", model->world),
-                  LOG_TEXT("digest", model->digest));
-        if ((error = publish(house, catalogue, shared)))
-            refuse(why, why_size, error, "no memory");
-    }
-    shared_model_unref(shared);
     return error;
 }

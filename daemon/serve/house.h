@@ -9,6 +9,8 @@
 //   mail        messages between servers, each with a wake call that makes the loop take its mail.
 
 #include "catalogue.h"
+#include "directory.h"
+#include "helper.h"
 #include "identity.h"
 #include "limits.h"
 #include "mail.h"
@@ -35,6 +37,7 @@ struct house_options {
     uint64_t log_size_limit_bytes;
     uint64_t (*clock_us)(void);
     void (*wake)(void *context, size_t server);  // makes that loop call server_take_mail; any thread
+    void (*drain)(void *context);         // the Drain call: as SIGTERM. NULL: refused. Any thread
     void *context;
 };
 
@@ -43,7 +46,10 @@ struct house {
     struct house_options options;
     struct store *store;                  // NULL: durability is off
     struct mailbox mailboxes[LOOPS_LIMIT];
-    struct moved moved;                   // sessions that went to other daemons; has its own lock
+    struct directory directory;           // has its own lock, as have the next two
+    struct helper helper;
+    struct moved moved;                   // sessions that went to other daemons
+    pthread_mutex_t changing;             // held by who changes models, so that changes follow one another
     pthread_mutex_t lock;                 // of what follows
     struct server *servers[LOOPS_LIMIT];  // changed by house_enter and house_leave; NULL: none
     struct catalogue *catalogue;          // changes: house_catalogue
@@ -55,13 +61,19 @@ void house_free(struct house *house);     // after all servers are freed
 
 // Serves a model that is in memory, in place of the one of the same name; owned by the house from now on (freed if
 // refused). file (or NULL) are the bytes it came from, kept in the log. Any thread but a loop's. -EINVAL with a
-// sentence: it needs to be told the task, it cannot act, its belief does not fit into a frame, too many models.
+// sentence: it needs to be told the task, it cannot act, its belief does not fit into a frame; -ENOSPC: too many
+// models; -EIO: the log cannot keep it.
 int house_serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, char *why,
                 size_t why_size);
+// The Control calls, by the same rules. A file is checked, written to the model directory whole or not at all, and served.
+int house_load_model(struct house *house, const uint8_t *file, size_t file_size, char *why, size_t why_size);
+// A file of that name in the model directory stays, as NAME.safetensors.unloaded.
+int house_unload_model(struct house *house, const char *name, char *why, size_t why_size);
+int house_alias_model(struct house *house, const char *alias, const char *model, char *why, size_t why_size);
 
 // For the programs around: readiness (all models warm, every loop alive, the log not refusing), with a sentence if not.
 int house_ready(struct house *house, char *why, size_t why_size);
-// Reads models and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
+// Reads models (their paths, and the model directory) and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
 // line. 0, or -EINVAL if anything was refused (the rest took effect).
 int house_reload(struct house *house, char *why, size_t why_size);
 

@@ -15,6 +15,9 @@ struct store_queue *house_queue(const struct house *house, size_t index);       
 int house_identify(struct house *house, const char *token, struct identity *identity);
 struct identities *house_identities(struct house *house);  // NULL: none are configured. A reference. Any thread
 
+// Model files at start-up: one that cannot be served refuses the start.
+int house_load_all(struct house *house, char *why, size_t why_size);
+
 // Takes its place and gets its models. -ENOMEM.
 int house_enter(struct house *house, struct server *server, size_t index);
 void house_leave(struct house *house, struct server *server);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 500 };
+enum { TICK_MS = 500, RELOAD_WHY_SIZE = 8192 };
 
 uint64_t loop_clock_us(void)
 {
@@ -39,6 +39,12 @@ static void keep_turning(uv_idle_t *idle)
     (void)idle;  // its being active is what keeps the loop from waiting
 }
 
+static void wake_all(struct loops *loops)
+{
+    for (size_t i = 0; i < loops->count; i++)
+        loops_wake(loops, i);
+}
+
 // After the signal: two turns take what had been sent to us already, then everybody is told.
 static void drain(struct loop *loop)
 {
@@ -49,8 +55,14 @@ static void drain(struct loop *loop)
     }
     if (!loop->said_farewell || loop->clients)
         return;
-    // The first one sees to signals and the time until all others have ended.
-    if (loop->index > 0 || atomic_load(&loop->loops->running) == 0)
+    // A client of another loop may wait for a session that is here, so all end together.
+    struct loops *loops = loop->loops;
+    if (!loop->finished) {
+        loop->finished = 1;
+        if (atomic_fetch_add(&loops->finished, 1) + 1 == loops->count)
+            wake_all(loops);
+    }
+    if (atomic_load(&loops->finished) == loops->count)
         uv_stop(&loop->uv);
 }
 
@@ -106,12 +118,6 @@ static void woken(uv_async_t *async)
         uv_stop(&loop->uv);
 }
 
-static void wake_all(struct loops *loops)
-{
-    for (size_t i = 0; i < loops->count; i++)
-        loops_wake(loops, i);
-}
-
 static size_t count_clients(const struct loops *loops)
 {
     size_t count = 0;
@@ -128,6 +134,14 @@ static void give_up(uv_timer_t *timer)
     wake_all(loops);
 }
 
+static void begin_drain(struct loops *loops)
+{
+    loops_stop_listening(loops);
+    uv_timer_start(&loops->drain_limit, give_up, loops->config->drain_us / 1000, 0);
+    atomic_store(&loops->drain, 1);
+    wake_all(loops);
+}
+
 static void signalled(uv_signal_t *handle, int number)
 {
     struct loops *loops = handle->data;
@@ -136,10 +150,38 @@ static void signalled(uv_signal_t *handle, int number)
         _exit(1);
     }
     log_event(LOG_INFO, "draining", LOG_NUMBER("signal", number), LOG_NUMBER("connections", count_clients(loops)));
-    loops_stop_listening(loops);
-    uv_timer_start(&loops->drain_limit, give_up, loops->config->drain_us / 1000, 0);
-    atomic_store(&loops->drain, 1);
-    wake_all(loops);
+    begin_drain(loops);
+}
+
+static void asked_to_drain(uv_async_t *async)
+{
+    struct loops *loops = async->data;
+    if (atomic_load(&loops->drain) || !loops->house)
+        return;
+    log_event(LOG_INFO, "draining", LOG_TEXT("why", "asked"), LOG_NUMBER("connections", count_clients(loops)));
+    begin_drain(loops);
+}
+
+// By the helper, so that nobody waits.
+static void reload(struct job *job, struct house *house)
+{
+    char why[RELOAD_WHY_SIZE];
+    if (house)
+        house_reload(house, why, sizeof why);  // what is refused is logged
+    free(job);
+}
+
+static void hung_up(uv_signal_t *handle, int number)
+{
+    struct loops *loops = handle->data;
+    log_event(LOG_INFO, "reloading", LOG_NUMBER("signal", number));
+    struct job *job = calloc(1, sizeof *job);
+    if (job)
+        job->run = reload;
+    if (!job || helper_post(&loops->house->helper, loops->house, job)) {
+        log_event(LOG_ERROR, "not_reloaded", LOG_TEXT("why", "no memory, or no thread"));
+        free(job);
+    }
 }
 
 static void start_signals(struct loops *loops)
@@ -148,9 +190,11 @@ static void start_signals(struct loops *loops)
     uv_timer_init(uv, &loops->drain_limit);
     uv_signal_init(uv, &loops->terminate);
     uv_signal_init(uv, &loops->interrupt);
-    loops->drain_limit.data = loops->terminate.data = loops->interrupt.data = loops;
+    uv_signal_init(uv, &loops->hangup);
+    loops->drain_limit.data = loops->terminate.data = loops->interrupt.data = loops->hangup.data = loops;
     uv_signal_start(&loops->terminate, signalled, SIGTERM);
     uv_signal_start(&loops->interrupt, signalled, SIGINT);
+    uv_signal_start(&loops->hangup, hung_up, SIGHUP);
 }
 
 static void start(struct loop *loop)
@@ -183,6 +227,8 @@ static void stop(struct loop *loop)
         client_close(loop->clients);
     uv_walk(&loop->uv, close_one, NULL);
     uv_unref((uv_handle_t *)&loop->wake);
+    if (loop->index == 0)
+        uv_unref((uv_handle_t *)&loop->loops->ask_to_drain);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
@@ -191,8 +237,6 @@ static void run(void *context)
     struct loop *loop = context;
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     stop(loop);
-    atomic_fetch_sub(&loop->loops->running, 1);
-    loops_wake(loop->loops, 0);
 }
 
 struct loops *loops_new(size_t count)
@@ -215,6 +259,8 @@ struct loops *loops_new(size_t count)
         loop->wake.data = loop;
         loops->loop[loops->made++] = loop;
     }
+    loops->ask_to_drain.data = loops;
+    uv_async_init(&loops->loop[0]->uv, &loops->ask_to_drain, asked_to_drain);
     return loops;
 }
 
@@ -224,8 +270,9 @@ void loops_free(struct loops *loops)
         return;
     for (size_t i = 0; i < loops->made; i++) {
         struct loop *loop = loops->loop[i];
-        uv_ref((uv_handle_t *)&loop->wake);
         uv_close((uv_handle_t *)&loop->wake, nothing);
+        if (i == 0 && loops->made == loops->count)
+            uv_close((uv_handle_t *)&loops->ask_to_drain, nothing);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
         uv_loop_close(&loop->uv);
         free(loop);
@@ -237,6 +284,12 @@ void loops_wake(void *context, size_t index)
 {
     const struct loops *loops = context;
     uv_async_send(&loops->loop[index]->wake);
+}
+
+void loops_drain(void *context)
+{
+    struct loops *loops = context;
+    uv_async_send(&loops->ask_to_drain);
 }
 
 static void say_ready(const struct loops *loops, int ready_fd)
@@ -260,7 +313,6 @@ static int start_threads(struct loops *loops, char *why, size_t why_size)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (size_t i = 1; i < loops->count && !error; i++) {
-        atomic_fetch_add(&loops->running, 1);
         error = uv_thread_create(&loops->loop[i]->thread, run, loops->loop[i]);
         loops->loop[i]->has_thread = !error;
     }

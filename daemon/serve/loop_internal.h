@@ -35,6 +35,7 @@ struct loop {
     uv_async_t wake;            // mail, answers of the log, news from `loops`
     int draining;               // turns since the signal, from 1
     int said_farewell;
+    int finished;               // is counted among those that are
     uv_thread_t thread;         // of all but the first
     int has_thread;
 };
@@ -45,7 +46,7 @@ struct loops {
     size_t count;
     struct loop *loop[LOOPS_LIMIT];
     size_t made;                // loops that exist
-    atomic_int running;         // threads of loops, the first not counted
+    atomic_size_t finished;     // loops that drained and have no client any more
     atomic_int drain;           // they are to drain
     atomic_int give_up;         // they are to stop with clients still there
 
@@ -55,6 +56,7 @@ struct loops {
     uv_timer_t listen_again;    // after a time without descriptors or memory
     uv_timer_t drain_limit;
     uv_signal_t terminate, interrupt, hangup;
+    uv_async_t ask_to_drain;
 };
 
 // The time, read once in a turn.

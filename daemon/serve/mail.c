@@ -1,6 +1,9 @@
 // Letters between loops; the contract is in mail.h.
 #include "mail.h"
 
+#include "arrival.h"
+#include "durable.h"
+#include "question.h"
 #include "server.h"
 
 void mailbox_init(struct mailbox *mailbox)
@@ -54,4 +57,12 @@ void server_take_mail(struct server *server, uint64_t now_us)
         letter->deliver(letter, server, now_us);
         letter = next;
     }
+    if (!server->queue)
+        return;
+    for (struct store_answer *answer; (answer = store_take_answer(server->queue)); store_answer_free(answer)) {
+        struct question *question = (struct question *)(uintptr_t)answer->cookie;
+        question->answered(question, server, answer, now_us);
+    }
+    durable_release(server, now_us);
+    arrival_settle(server, now_us);
 }

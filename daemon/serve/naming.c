@@ -28,7 +28,7 @@ struct session *request_find(const struct request *r, const char *name, int *now
     struct session *session = session_find(&r->server->sessions, name);
     const char *why = "";
     *nowhere = 0;
-    if (session)
+    if (session && !session->leaving)
         return session;
     if (!session_name_valid(name)) {
         request_settle(r, NULL);
@@ -44,6 +44,12 @@ struct session *request_find(const struct request *r, const char *name, int *now
         break;
     case ARRIVAL_COMING:
         arrival_park(r, name);
+        break;
+    case ARRIVAL_FULL:
+        request_settle(r, NULL);
+        if (!request_refuse_moved(r, name))
+            request_refuse(r, WIRE_LIMIT, "session", r->server->limits.sessions, "no more than %zu sessions",
+                           r->server->limits.sessions);
         break;
     case ARRIVAL_FAILED:
         request_settle(r, NULL);

@@ -36,11 +36,6 @@ static struct session *make(const struct request *r)
         request_refuse(r, WIRE_UNKNOWN_MODEL, "model", 0, "no model of that name is served");
         return NULL;
     }
-    if (server->sessions.count >= server->limits.sessions) {
-        request_refuse(r, WIRE_LIMIT, "session", server->limits.sessions, "no more than %zu sessions",
-                       server->limits.sessions);
-        return NULL;
-    }
     if (identity->sessions > 0 && sessions_of(server, identity->name) >= identity->sessions) {
         request_refuse(r, WIRE_LIMIT, "session", identity->sessions, "%s may have no more than %u sessions",
                        identity->name, identity->sessions);

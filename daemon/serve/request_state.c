@@ -94,9 +94,6 @@ void request_take_restore(const struct request *r)
     struct session *session = session_from_state(server, state, 0, &fault);
     if (!session)
         request_refuse(r, fault.code, fault.field, fault.limit, "%s", fault.message);
-    else if (!before && server->sessions.count >= server->limits.sessions)
-        request_refuse(r, WIRE_LIMIT, "session", server->limits.sessions, "no more than %zu sessions",
-                       server->limits.sessions);
     else if (!session_log_has_room(server, session, 1))
         request_refuse(r, WIRE_UNDURABLE, "", 0, "the experience log cannot take it now");
     else if (!before || make_way(r, before, state))

@@ -198,6 +198,16 @@ static void dispatch(const struct request *r)
     case WIRE_LIST_SESSIONS:
         request_take_list_sessions(r);
         break;
+    case WIRE_LIST_MODELS:
+    case WIRE_LOAD_MODEL:
+    case WIRE_UNLOAD_MODEL:
+    case WIRE_ALIAS_MODEL:
+    case WIRE_RELOAD:
+        request_take_models(r);
+        break;
+    case WIRE_DRAIN:
+        request_take_drain(r);
+        break;
     case WIRE_SNAPSHOT:
         request_take_snapshot(r);
         break;

@@ -180,11 +180,15 @@ struct served *serving_with_digest(const struct serving *serving, const char *di
 struct served *serving_of(struct serving *serving, struct shared_model *shared)
 {
     struct served *served = in_list(serving->first, shared);
-    if (served || !(served = served_new(shared)))
-        return served;
+    if (!served && (served = served_new(shared)))
+        serving_add(serving, served);
+    return served;
+}
+
+void serving_add(struct serving *serving, struct served *served)
+{
     served->next = serving->first;
     serving->first = served;
-    return served;
 }
 
 void serving_sweep(struct serving *serving)

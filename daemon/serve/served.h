@@ -35,7 +35,7 @@ struct served {
     struct wire_model info;        // what clients are told
     size_t action_bound;           // bytes of the largest answer to a Step
     size_t belief_bound;           // of the largest Belief frame
-    size_t sessions;               // of this server that have it: session_new and session_free count
+    size_t sessions;               // of this server that have it, or are about to
     int offered;                   // it is in the catalogue
     struct agent_scratch *scratch;
 
@@ -56,6 +56,18 @@ void served_free(struct served *served);
 // -EDOM: the model cannot act; -ENOMEM.
 int served_warm_up(struct served *served);
 
+// A session of this server has it now, or no longer.
+static inline void served_gain_session(struct served *served)
+{
+    served->sessions++;
+    atomic_fetch_add(&served->shared->sessions, 1);
+}
+static inline void served_lose_session(struct served *served)
+{
+    served->sessions--;
+    atomic_fetch_sub(&served->shared->sessions, 1);
+}
+
 // The models of one server.
 struct serving {
     struct catalogue *catalogue;
@@ -72,5 +84,6 @@ struct served *serving_named(const struct serving *serving, const char *name);
 struct served *serving_with_digest(const struct serving *serving, const char *digest);  // NULL: not in the list
 // That of a shared model, put into the list if need be. NULL: no memory.
 struct served *serving_of(struct serving *serving, struct shared_model *shared);
+void serving_add(struct serving *serving, struct served *served);  // to the list; owned by it
 // Frees what is neither in the catalogue nor had by a session.
 void serving_sweep(struct serving *serving);

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "permission.h"
 #include "requests.h"
+#include "ticket.h"
 #include "session_log.h"
 
 #include <errno.h>
@@ -251,6 +252,7 @@ void server_disconnect(struct server *server, struct connection *connection, uin
         connection->slots[i].session->heard_us = now_us;
     }
     durable_drop(server, connection);
+    tickets_drop(server, connection);
     list_remove(server, LIST_OUTPUT, connection);
     list_remove(server, LIST_BACKLOG, connection);
     if (connection->previous)
@@ -389,6 +391,8 @@ size_t server_snapshot(struct server *server, int due, size_t limit)
 {
     size_t count = 0;
     for (struct session *session = server->sessions.first; session && count < limit; session = session->next) {
+        if (session->leaving)
+            continue;  // all it has to say is said
         if (due ? session->state_age < SNAPSHOT_AGE : session->state_position == session->position && session->state_position)
             continue;
         if (session_log_state(server, session))
@@ -427,7 +431,7 @@ static void check_sessions(struct server *server, uint64_t now_us)
         next = session->next;
         gaps += session_gaps(session);
         live += session->owner != NULL || now_us - session->heard_us < LIVE_US;
-        if (!session->owner && !session->frozen_until_us && now_us - session->heard_us >= idle_us)
+        if (!session->owner && !session->leaving && !session->frozen_until_us && now_us - session->heard_us >= idle_us)
             retire(server, session);
     }
     count_set(&server->metrics.gaps, gaps);
@@ -446,6 +450,7 @@ void server_tick(struct server *server, uint64_t now_us)
     }
     check_sessions(server, now_us);
     server_snapshot(server, 1, STATES_PER_TICK);
+    serving_sweep(&server->serving);
     count_set(&server->metrics.beat_us, now_us);
 }
 

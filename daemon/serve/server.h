@@ -36,6 +36,8 @@ struct server {
     uint64_t position, wanted;          // of the last record put into it; up to which it was asked to hurry
     struct frame_buffer deferred;       // replies that wait for it (durable.c)
     struct session_table sessions;
+    struct arrivals *arrivals;          // sessions on their way (arrival.c)
+    struct ticket *tickets;             // requests that wait for something slow (ticket.h)
     struct guest *guests;               // identities that have a rate (permission.h)
     struct metrics metrics;
     struct connection *first;           // all connections

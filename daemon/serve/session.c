@@ -82,8 +82,7 @@ struct session *session_make(const char *name, struct served *served, const stru
     if (!session)
         return NULL;
     session->served = served;
-    served->sessions++;
-    atomic_fetch_add(&served->shared->sessions, 1);
+    served_gain_session(served);
     if (allocate(session, served->model, limits)) {
         session_destroy(session);
         return NULL;
@@ -97,8 +96,8 @@ void session_destroy(struct session *session)
 {
     if (!session)
         return;
-    session->served->sessions--;
-    atomic_fetch_sub(&session->served->shared->sessions, 1);
+    if (session->served)
+        served_lose_session(session->served);
     for (size_t i = 0; i < session->writer_count; i++)
         free(session->writers[i].seen.ranges);
     free(session->writers);

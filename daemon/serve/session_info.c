@@ -1,7 +1,6 @@
-// A session for operators, and the list of those of one server; the contracts are in session_info.h and request.h.
+// A session for operators, and the list of those of one server; the contract is in session_info.h.
 #include "session_info.h"
 
-#include "request.h"
 #include "session_log.h"
 
 #include <errno.h>
@@ -43,34 +42,4 @@ long sessions_after(const struct server *server, const char *after, const char *
     qsort(list, count, sizeof(struct session *), by_name);
     *found = list;
     return (long)count;
-}
-
-enum { INFO_BOUND = 1024 };  // bytes of the largest SessionInfo
-
-void request_take_list_sessions(const struct request *r)
-{
-    const struct wire_list_sessions *list = &r->message->list_sessions;
-    struct server *server = r->server;
-    struct session **sessions = NULL;
-    long found = sessions_after(server, list->after, list->session, &sessions);
-    size_t fit = server->limits.frame_bytes / INFO_BOUND;
-    size_t count = found > 0 ? (size_t)found : 0;
-    if (list->limit > 0 && list->limit < fit)
-        fit = list->limit;
-    if (count > fit)
-        count = fit;
-    struct wire_session_info *infos = calloc(count + 1, sizeof *infos);
-    uint8_t (*digests)[WIRE_DIGEST_SIZE] = calloc(count + 1, sizeof *digests);
-    if (found < 0 || !infos || !digests) {
-        request_refuse(r, WIRE_LIMIT, "", 0, "no memory for the list");
-    } else {
-        for (size_t i = 0; i < count; i++)
-            session_info(&infos[i], server, sessions[i], digests[i], r->now_us);
-        struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_SESSION_LIST};
-        reply.session_list = (struct wire_session_list){infos, count, (size_t)found > count};
-        server_reply(server, r->connection, &reply);
-    }
-    free(infos);
-    free(digests);
-    free(sessions);
 }
