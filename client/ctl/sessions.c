@@ -28,10 +28,31 @@ static cJSON *session_json(const struct wire_session_info *s)
     return object;
 }
 
-static void print_line(const struct wire_session_info *s)
+// Columns of the first two words, as wide as the first page needs them.
+struct widths {
+    int name, model;
+};
+
+static void measure(struct widths *widths, const struct wire_session_list *page)
+{
+    *widths = (struct widths){7, 5};
+    for (size_t i = 0; i < page->session_count; i++) {
+        int name = (int)strlen(page->sessions[i].session), model = (int)strlen(page->sessions[i].model);
+        widths->name = name > widths->name ? name : widths->name;
+        widths->model = model > widths->model ? model : widths->model;
+    }
+}
+
+static void print_heading(const struct widths *widths)
+{
+    printf("%-*s %-*s %-8s %5s %10s %10s %6s %5s %7s %8s  %s\n", widths->name, "session", widths->model, "model",
+           "place", "task", "count", "seq", "again", "gaps", "refused", "silent", "peer");
+}
+
+static void print_line(const struct wire_session_info *s, const struct widths *widths)
 {
     char silent[DURATION_TEXT];
-    printf("%-24s %-16s %-8s %5u %10llu %10llu %6llu %5llu %7llu %8s  %s\n", s->session, s->model,
+    printf("%-*s %-*s %-8s %5u %10llu %10llu %6llu %5llu %7llu %8s  %s\n", widths->name, s->session, widths->model, s->model,
            place_name(s->place), s->task, (unsigned long long)s->count, (unsigned long long)s->seq,
            (unsigned long long)s->duplicates, (unsigned long long)s->gaps, (unsigned long long)s->refused,
            s->place == WIRE_SPILLED ? "-" : duration_text(silent, (double)s->silent_ms / 1000), s->peer);
@@ -43,9 +64,7 @@ int sessions_run(struct ctl *ctl)
     int code = ctl_connect(ctl, &control), more = 1;
     if (code)
         return code;
-    if (!ctl->json)
-        printf("%-24s %-16s %-8s %5s %10s %10s %6s %5s %7s %8s  %s\n", "session", "model", "place", "task", "count",
-               "seq", "again", "gaps", "refused", "silent", "peer");
+    struct widths widths = {0};
     cJSON *object = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(object, "sessions");
     char after[WIRE_SESSION_LIMIT + 1] = "";
     while (more && !code) {
@@ -56,11 +75,15 @@ int sessions_run(struct ctl *ctl)
             break;
         }
         const struct wire_session_list *page = &reply.session_list;
+        if (!ctl->json && !widths.name) {
+            measure(&widths, page);
+            print_heading(&widths);
+        }
         for (size_t i = 0; i < page->session_count; i++) {
             if (ctl->json)
                 cJSON_AddItemToArray(list, session_json(&page->sessions[i]));
             else
-                print_line(&page->sessions[i]);
+                print_line(&page->sessions[i], &widths);
         }
         more = page->more && page->session_count;
         if (page->session_count)
