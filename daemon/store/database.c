@@ -1,22 +1,19 @@
-// SQL of the experience log.
+// SQL of the experience log, and opening it.
 //
 // Transitions are clustered by (session, writer, seq), their key, so that what is read together lies together, and
-// `insert or ignore` makes a repeat harmless. All statements are prepared.
+// `insert or ignore` makes a repeat harmless. All statements are prepared. What binds and reads their values is in
+// database_write.c and database_read.c.
 #include "database.h"
 
-#include "checksum.h"
-
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE_BYTES = 4096, CACHE_KB = 65536, BUSY_MS = 2000 };
+enum { CACHE_KB = 65536, BUSY_MS = 2000 };
 
 static const char SCHEMA[] =
     "create table meta (name text primary key, value integer not null) without rowid;"
@@ -79,6 +76,12 @@ static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_PUT_MODEL] =
         "insert or replace into model (digest, name, saved_ms, bytes) values (?1, ?2, ?3, ?4)",
     [SQL_MODEL] = "select bytes from model where digest = ?1",
+    // From each number to the next, without reading what is between.
+    [SQL_ORPHANS] =
+        "with recursive ids (id) as (select min(session) from transition union all"
+        " select (select min(session) from transition where session > ids.id) from ids where ids.id is not null)"
+        " select count(*) from ids where id is not null and id not in (select id from session)"
+        " and id not in (select session from forgotten)",
     [SQL_LAST_ID] =
         "select max(coalesce((select max(id) from session), 0), coalesce((select max(session) from transition), 0),"
         " coalesce((select max(session) from forgotten), 0), coalesce((select max(session) from state), 0))",
@@ -138,7 +141,7 @@ int database_step(struct database *database, sqlite3_stmt *statement)
 }
 
 // A statement without rows.
-static int run(struct database *database, sqlite3_stmt *statement)
+int database_run(struct database *database, sqlite3_stmt *statement)
 {
     int result = database_step(database, statement);
     if (result > 0)
@@ -147,16 +150,16 @@ static int run(struct database *database, sqlite3_stmt *statement)
 }
 
 // A statement without parameters that was not prepared because of damage or memory is -EIO at least.
-static int no_statement(struct database *database)
+int database_no_statement(struct database *database)
 {
     int error = errno_of(sqlite3_errcode(database->handle));
     return error ? error : -EIO;
 }
 
-static int run_plain(struct database *database, enum statement which)
+int database_run_plain(struct database *database, enum statement which)
 {
     sqlite3_stmt *statement = database_statement(database, which);
-    return statement ? run(database, statement) : no_statement(database);
+    return statement ? database_run(database, statement) : database_no_statement(database);
 }
 
 // ---- Opening ---------------------------------------------------------------------------------------------------------
@@ -247,7 +250,7 @@ int database_open(struct database *database, const char *directory, char *why, s
     snprintf(settings, sizeof settings,
              "pragma page_size = %d; pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0;"
              "pragma cache_size = -%d; pragma cache_spill = off; pragma secure_delete = off; pragma trusted_schema = off",
-             PAGE_BYTES, CACHE_KB);
+             DATABASE_PAGE, CACHE_KB);
     int empty = 0, error = check_head(database, &empty, why, why_size);
     if (!error)
         error = execute(database, settings, "use it");
@@ -309,7 +312,7 @@ int database_open_reader(struct database *database, const char *path, char *why,
         error = -EUCLEAN;
     }
     if (!error)
-        error = run_plain(database, SQL_BEGIN_READ);
+        error = database_run_plain(database, SQL_BEGIN_READ);
     if (!error)
         error = check_tables(database);
     return error ? fail(database, error, why, why_size) : 0;
@@ -324,350 +327,14 @@ void database_close(struct database *database)
     memset(database->statements, 0, sizeof database->statements);
 }
 
-int database_begin(struct database *database) { return run_plain(database, SQL_BEGIN); }
-int database_commit(struct database *database) { return run_plain(database, SQL_COMMIT); }
+int database_begin(struct database *database) { return database_run_plain(database, SQL_BEGIN); }
+int database_commit(struct database *database) { return database_run_plain(database, SQL_COMMIT); }
 
 void database_rollback(struct database *database)
 {
     char error[sizeof database->error];
     memcpy(error, database->error, sizeof error);  // what led here is what is told
     if (!sqlite3_get_autocommit(database->handle))
-        run_plain(database, SQL_ROLLBACK);
+        database_run_plain(database, SQL_ROLLBACK);
     memcpy(database->error, error, sizeof error);
-}
-
-// ---- Writing ---------------------------------------------------------------------------------------------------------
-
-static void bind_floats(sqlite3_stmt *statement, int place, const float *numbers, size_t count)
-{
-    // A NULL pointer would bind NULL, and an empty vector is not that.
-    sqlite3_bind_blob(statement, place, count ? (const void *)numbers : "", (int)(count * sizeof *numbers), SQLITE_STATIC);
-}
-
-int database_put_transition(struct database *database, const struct store_transition *t, uint64_t now_ms)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_PUT_TRANSITION);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)t->session);
-    sqlite3_bind_int64(s, 2, t->writer);
-    sqlite3_bind_int64(s, 3, (int64_t)t->seq);
-    sqlite3_bind_int64(s, 4, t->task);
-    sqlite3_bind_int64(s, 5, t->status);
-    sqlite3_bind_int64(s, 6, t->first != 0);
-    sqlite3_bind_int64(s, 7, t->last != 0);
-    sqlite3_bind_int64(s, 8, (int64_t)now_ms);
-    sqlite3_bind_double(s, 9, t->reward);  // a NaN becomes NULL
-    bind_floats(s, 10, t->observation, t->observation_dim);
-    bind_floats(s, 11, t->action, t->action_dim);
-    bind_floats(s, 12, t->next_observation, t->observation_dim);
-    sqlite3_bind_int64(s, 13, (int64_t)checksum_transition(t));
-    return run(database, s);
-}
-
-int database_put_session(struct database *database, const struct store_session *session, uint64_t now_ms, uint64_t run_s)
-{
-    // Somebody has the name already: another session, which the new one replaces.
-    sqlite3_stmt *s = database_statement(database, SQL_RENAME);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_text(s, 1, session->name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 2, (int64_t)session->id);
-    int error = database_step(database, s);
-    if (error > 0) {
-        uint64_t other = (uint64_t)sqlite3_column_int64(s, 0);
-        sqlite3_reset(s);
-        error = database_forget(database, other);
-    }
-    if (error)
-        return error;
-    s = database_statement(database, SQL_PUT_SESSION);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)session->id);
-    sqlite3_bind_text(s, 2, session->name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 3, session->identity ? session->identity : "", -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 4, session->model, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 5, session->model_digest, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 6, (int64_t)session->epoch);
-    sqlite3_bind_int64(s, 7, session->task);
-    sqlite3_bind_int64(s, 8, session->hold_prior != 0);
-    sqlite3_bind_int64(s, 9, (int64_t)session->count);
-    sqlite3_bind_blob(s, 10, session->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 11, (int64_t)now_ms);
-    sqlite3_bind_int64(s, 12, (int64_t)run_s);
-    sqlite3_bind_int64(s, 13, (int64_t)session->opener);
-    return run(database, s);
-}
-
-int database_touch(struct database *database, uint64_t session, uint64_t count, const uint8_t *digest, uint64_t now_ms,
-                   uint64_t run_s, int *known)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_TOUCH);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)session);
-    sqlite3_bind_int64(s, 2, (int64_t)count);
-    sqlite3_bind_blob(s, 3, digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 4, (int64_t)now_ms);
-    sqlite3_bind_int64(s, 5, (int64_t)run_s);
-    int error = run(database, s);
-    *known = !error && sqlite3_changes(database->handle) > 0;
-    return error;
-}
-
-int database_put_state(struct database *database, uint64_t session, const uint8_t *bytes, size_t size, uint64_t now_ms)
-{
-    uint8_t hash[SHA256_DIGEST_LENGTH];
-    sqlite3_stmt *s = database_statement(database, SQL_PUT_STATE);
-    if (!s)
-        return no_statement(database);
-    SHA256(bytes, size, hash);
-    sqlite3_bind_int64(s, 1, (int64_t)session);
-    sqlite3_bind_int64(s, 2, (int64_t)now_ms);
-    sqlite3_bind_blob(s, 3, hash, sizeof hash, SQLITE_STATIC);
-    sqlite3_bind_blob(s, 4, size ? (const void *)bytes : "", (int)size, SQLITE_STATIC);
-    return run(database, s);
-}
-
-static int run_with_id(struct database *database, enum statement which, uint64_t id)
-{
-    sqlite3_stmt *s = database_statement(database, which);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)id);
-    return run(database, s);
-}
-
-int database_forget(struct database *database, uint64_t session)
-{
-    int error = run_with_id(database, SQL_FORGET, session);
-    if (!error)
-        error = run_with_id(database, SQL_FORGET_SESSION, session);
-    return error ? error : run_with_id(database, SQL_FORGET_STATE, session);
-}
-
-int database_delete_piece(struct database *database)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_NEXT_FORGOTTEN);
-    if (!s)
-        return no_statement(database);
-    int found = database_step(database, s);
-    if (found <= 0)
-        return found;
-    uint64_t session = (uint64_t)sqlite3_column_int64(s, 0);
-    sqlite3_reset(s);
-    s = database_statement(database, SQL_DELETE_PIECE);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)session);
-    sqlite3_bind_int64(s, 2, DATABASE_PIECE);
-    int error = run(database, s);
-    if (!error && sqlite3_changes(database->handle) < DATABASE_PIECE)
-        error = run_with_id(database, SQL_FORGOTTEN, session);
-    return error ? error : 1;
-}
-
-int database_silent(struct database *database, uint64_t run_s, uint64_t after, uint64_t *id)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_SILENT);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)run_s);
-    sqlite3_bind_int64(s, 2, (int64_t)after);
-    int found = database_step(database, s);
-    *id = found > 0 ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
-    if (found > 0)
-        sqlite3_reset(s);
-    return found < 0 ? found : 0;
-}
-
-int database_put_model(struct database *database, const char *digest, const char *name, const uint8_t *bytes,
-                       size_t size, uint64_t now_ms)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_PUT_MODEL);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_text(s, 1, digest, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s, 2, name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 3, (int64_t)now_ms);
-    sqlite3_bind_blob(s, 4, bytes, (int)size, SQLITE_STATIC);
-    return run(database, s);
-}
-
-int database_set_meta(struct database *database, const char *name, uint64_t value)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_SET_META);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, 2, (int64_t)value);
-    return run(database, s);
-}
-
-// ---- Reading ---------------------------------------------------------------------------------------------------------
-
-// The first column of the first row; 0 without a row.
-static int number(struct database *database, sqlite3_stmt *s, uint64_t *value)
-{
-    *value = 0;
-    if (!s)
-        return no_statement(database);
-    int found = database_step(database, s);
-    if (found > 0) {
-        *value = (uint64_t)sqlite3_column_int64(s, 0);
-        sqlite3_reset(s);
-    }
-    return found < 0 ? found : 0;
-}
-
-int database_meta(struct database *database, const char *name, uint64_t *value)
-{
-    sqlite3_stmt *s = database_statement(database, SQL_META);
-    if (s)
-        sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
-    return number(database, s, value);
-}
-
-int database_last_id(struct database *database, uint64_t *id)
-{
-    return number(database, database_statement(database, SQL_LAST_ID), id);
-}
-
-int database_check_pages(struct database *database)
-{
-    sqlite3_stmt *s = NULL;
-    int code = sqlite3_prepare_v2(database->handle, "pragma integrity_check(1)", -1, &s, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_step(s);
-    int error = code == SQLITE_ROW ? 0 : database_error(database, code, "check the pages");
-    if (!error && strcmp((const char *)sqlite3_column_text(s, 0), "ok") != 0) {
-        snprintf(database->error, sizeof database->error, "%s: %.200s", DATABASE_FILE,
-                 (const char *)sqlite3_column_text(s, 0));
-        error = -EUCLEAN;
-    }
-    sqlite3_finalize(s);
-    return error;
-}
-
-int database_used_bytes(struct database *database, uint64_t *bytes)
-{
-    uint64_t pages, free_pages;
-    int error = number(database, database_statement(database, SQL_PAGES), &pages);
-    if (!error)
-        error = number(database, database_statement(database, SQL_FREE_PAGES), &free_pages);
-    if (!error)
-        *bytes = (pages - free_pages) * PAGE_BYTES;
-    return error;
-}
-
-static const char *text(sqlite3_stmt *s, int column)
-{
-    const char *value = (const char *)sqlite3_column_text(s, column);
-    return value ? value : "";
-}
-
-void database_session_row(sqlite3_stmt *s, struct store_session *session)
-{
-    *session = (struct store_session){
-        .id = (uint64_t)sqlite3_column_int64(s, 0), .name = text(s, 1), .identity = text(s, 2), .model = text(s, 3),
-        .model_digest = text(s, 4), .epoch = (uint64_t)sqlite3_column_int64(s, 5),
-        .task = (uint32_t)sqlite3_column_int64(s, 6), .hold_prior = sqlite3_column_int(s, 7),
-        .count = (uint64_t)sqlite3_column_int64(s, 8), .opener = (uint64_t)sqlite3_column_int64(s, 10),
-    };
-    const void *digest = sqlite3_column_blob(s, 9);
-    if (digest && sqlite3_column_bytes(s, 9) == STORE_DIGEST_SIZE)
-        memcpy(session->digest, digest, STORE_DIGEST_SIZE);
-}
-
-int database_transition_row(struct database *database, sqlite3_stmt *s, struct store_transition *t, float *numbers,
-                            size_t limit, size_t *need)
-{
-    size_t sizes[3];
-    for (int i = 0; i < 3; i++)
-        sizes[i] = (size_t)sqlite3_column_bytes(s, 8 + i);
-    *need = (sizes[0] + sizes[1] + sizes[2]) / sizeof(float);
-    if (*need > limit)
-        return -E2BIG;
-    float *at = numbers;
-    for (int i = 0; i < 3; i++) {
-        if (sizes[i])
-            memcpy(at, sqlite3_column_blob(s, 8 + i), sizes[i]);
-        at += sizes[i] / sizeof(float);
-    }
-    *t = (struct store_transition){
-        .session = (uint64_t)sqlite3_column_int64(s, 0), .writer = (uint32_t)sqlite3_column_int64(s, 1),
-        .seq = (uint64_t)sqlite3_column_int64(s, 2), .task = (uint32_t)sqlite3_column_int64(s, 3),
-        .status = (uint32_t)sqlite3_column_int64(s, 4), .first = sqlite3_column_int(s, 5),
-        .last = sqlite3_column_int(s, 6),
-        .reward = sqlite3_column_type(s, 7) == SQLITE_NULL ? __builtin_nanf("") : (float)sqlite3_column_double(s, 7),
-        .observation = numbers, .action = numbers + sizes[0] / sizeof(float),
-        .next_observation = numbers + (sizes[0] + sizes[1]) / sizeof(float),
-        .observation_dim = sizes[0] / sizeof(float), .action_dim = sizes[1] / sizeof(float),
-    };
-    if (sizes[0] != sizes[2] || sizes[0] % sizeof(float) || sizes[1] % sizeof(float) ||
-        (uint64_t)sqlite3_column_int64(s, 11) != checksum_transition(t)) {
-        snprintf(database->error, sizeof database->error, "%s: transition (session %llu, writer %u, seq %llu) was damaged",
-                 DATABASE_FILE, (unsigned long long)t->session, t->writer, (unsigned long long)t->seq);
-        return -EUCLEAN;
-    }
-    return 0;
-}
-
-// A copy of a row's bytes, at least one byte of memory.
-static int copy_bytes(sqlite3_stmt *s, int column, uint8_t **bytes, size_t *size)
-{
-    *size = (size_t)sqlite3_column_bytes(s, column);
-    *bytes = malloc(*size + 1);
-    if (*bytes == NULL)
-        return -ENOMEM;
-    if (*size)
-        memcpy(*bytes, sqlite3_column_blob(s, column), *size);
-    return 0;
-}
-
-int database_state(struct database *database, uint64_t session, uint8_t **bytes, size_t *size)
-{
-    *bytes = NULL;
-    sqlite3_stmt *s = database_statement(database, SQL_STATE);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_int64(s, 1, (int64_t)session);
-    int found = database_step(database, s);
-    if (found <= 0)
-        return found < 0 ? found : -ENOENT;
-    uint8_t hash[SHA256_DIGEST_LENGTH];
-    int error = copy_bytes(s, 1, bytes, size);
-    if (!error)
-        SHA256(*bytes, *size, hash);
-    if (!error && (sqlite3_column_bytes(s, 0) != sizeof hash || memcmp(sqlite3_column_blob(s, 0), hash, sizeof hash))) {
-        snprintf(database->error, sizeof database->error, "%s: the state of session %llu was damaged", DATABASE_FILE,
-                 (unsigned long long)session);
-        error = -EUCLEAN;
-    }
-    sqlite3_reset(s);
-    if (error) {
-        free(*bytes);
-        *bytes = NULL;
-    }
-    return error;
-}
-
-int database_model(struct database *database, const char *digest, uint8_t **bytes, size_t *size)
-{
-    *bytes = NULL;
-    sqlite3_stmt *s = database_statement(database, SQL_MODEL);
-    if (!s)
-        return no_statement(database);
-    sqlite3_bind_text(s, 1, digest, -1, SQLITE_STATIC);
-    int found = database_step(database, s);
-    if (found < 0)
-        return found;
-    if (found == 0) {
-        snprintf(database->error, sizeof database->error, "%s: has no model %.16s", DATABASE_FILE, digest);
-        return -ENOENT;
-    }
-    int error = copy_bytes(s, 0, bytes, size);
-    sqlite3_reset(s);
-    return error;
 }

@@ -10,6 +10,7 @@
 enum {
     DATABASE_APPLICATION = 0x42454C46,  // "BELF", in the file's header
     DATABASE_VERSION = 1,               // of the tables
+    DATABASE_PAGE = 4096,               // bytes; most commits touch few rows of many sessions
     DATABASE_PIECE = 1000,              // transitions deleted at a time: a few milliseconds
     DATABASE_PAGE_BYTES = 1 << 20,      // of numbers in one answer, about
 };
@@ -19,7 +20,7 @@ enum statement {
     SQL_PUT_TRANSITION, SQL_PUT_SESSION, SQL_RENAME, SQL_TOUCH, SQL_PUT_STATE,
     SQL_FORGET, SQL_FORGET_SESSION, SQL_FORGET_STATE, SQL_NEXT_FORGOTTEN, SQL_DELETE_PIECE, SQL_FORGOTTEN,
     SQL_SILENT, SQL_SET_META, SQL_META,
-    SQL_SESSION, SQL_STATE, SQL_TRANSITIONS, SQL_SESSIONS, SQL_PUT_MODEL, SQL_MODEL, SQL_LAST_ID,
+    SQL_SESSION, SQL_STATE, SQL_TRANSITIONS, SQL_SESSIONS, SQL_PUT_MODEL, SQL_MODEL, SQL_LAST_ID, SQL_ORPHANS,
     STATEMENT_COUNT
 };
 
@@ -62,6 +63,7 @@ int database_set_meta(struct database *database, const char *name, uint64_t valu
 int database_meta(struct database *database, const char *name, uint64_t *value);  // 0 if it is not there
 int database_last_id(struct database *database, uint64_t *id);  // the largest number that a session has or had
 int database_check_pages(struct database *database);  // all of them, and that indices agree; -EUCLEAN
+int database_orphans(struct database *database, uint64_t *count);  // sessions with transitions that are not there
 int database_used_bytes(struct database *database, uint64_t *bytes);  // pages in use
 
 // ---- Rows. Begin, then step: 1 and the row, 0 at the end, negative errno. What a row points to lives until the next step.
@@ -75,4 +77,7 @@ int database_transition_row(struct database *database, sqlite3_stmt *statement, 
                             float *numbers, size_t limit, size_t *need);
 // The state of a session, checked; the bytes are malloc'ed. -ENOENT: none.
 int database_state(struct database *database, uint64_t session, uint8_t **bytes, size_t *size);
+int database_run(struct database *database, sqlite3_stmt *statement);               // one without rows
+int database_run_plain(struct database *database, enum statement which);            // and without parameters
+int database_no_statement(struct database *database);                               // why it was NULL
 int database_error(struct database *database, int code, const char *doing);         // errno of an SQLite code

@@ -114,4 +114,10 @@ int store_reader_model(struct store_reader *reader, const char *digest, uint8_t 
 
 int store_reader_check(struct store_reader *reader) { return database_check_pages(&reader->database); }
 
+uint64_t store_reader_orphans(struct store_reader *reader)
+{
+    uint64_t count;
+    return database_orphans(&reader->database, &count) == 0 ? count : 0;
+}
+
 const char *store_reader_error(const struct store_reader *reader) { return reader->database.error; }

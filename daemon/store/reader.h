@@ -22,4 +22,5 @@ int store_reader_next_transition(struct store_reader *reader, uint64_t session, 
 // Model file by digest; *bytes is the caller's to free. -ENOENT.
 int store_reader_model(struct store_reader *reader, const char *digest, uint8_t **bytes, size_t *size);
 int store_reader_check(struct store_reader *reader);  // SQLite's own integrity check of every page; -EUCLEAN
+uint64_t store_reader_orphans(struct store_reader *reader);  // sessions that have transitions, but are not there
 const char *store_reader_error(const struct store_reader *reader);
