@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,8 +232,13 @@ static int fail(struct database *database, int error, char *why, size_t why_size
     return error;
 }
 
+// Every allocation would count itself under a lock.
+static void configure(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 int database_open(struct database *database, const char *directory, char *why, size_t why_size)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
     *database = (struct database){0};
     if (why_size)
         why[0] = '\0';

@@ -309,9 +309,9 @@ static void commit(struct store *store)
             return;
         }
         checkpoint(store, 0);
+        measure(store);
     }
     store->retry_ns = 0;
-    measure(store);
 }
 
 void *store_thread(void *context)
