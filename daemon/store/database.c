@@ -69,8 +69,8 @@ static const char *const SQL[STATEMENT_COUNT] = {
         " where name = ?1",
     [SQL_STATE] = "select sha256, bytes from state where session = ?1",
     [SQL_TRANSITIONS] =
-        "select session, writer, seq, task, status, first, last, reward, observation, action, next_observation, checksum"
-        " from transition where session = ?1 and (writer, seq) > (?2, ?3) order by writer, seq",
+        "select session, writer, seq, task, status, first, last, reward, observation, action, next_observation, checksum,"
+        " taken_ms from transition where session = ?1 and (writer, seq) > (?2, ?3) order by writer, seq",
     [SQL_SESSIONS] =
         "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener from session"
         " where name > ?1 order by name",

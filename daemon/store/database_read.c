@@ -111,6 +111,7 @@ int database_transition_row(struct database *database, sqlite3_stmt *s, struct s
         .observation = numbers, .action = numbers + sizes[0] / sizeof(float),
         .next_observation = numbers + (sizes[0] + sizes[1]) / sizeof(float),
         .observation_dim = sizes[0] / sizeof(float), .action_dim = sizes[1] / sizeof(float),
+        .taken_ms = (uint64_t)sqlite3_column_int64(s, 12),
     };
     if (sizes[0] != sizes[2] || sizes[0] % sizeof(float) || sizes[1] % sizeof(float) ||
         (uint64_t)sqlite3_column_int64(s, 11) != checksum_transition(t)) {

@@ -75,6 +75,8 @@ int store_reader_next_session(struct store_reader *reader, struct store_session 
     return error == 0 || error == -ENOENT ? 1 : error;
 }
 
+void store_reader_rewind(struct store_reader *reader) { reader->name[0] = '\0'; }
+
 int store_reader_next_transition(struct store_reader *reader, uint64_t session, struct store_transition *transition)
 {
     struct database *database = &reader->database;

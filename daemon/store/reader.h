@@ -15,6 +15,7 @@ void store_reader_close(struct store_reader *reader);
 // damaged, and the next call goes on.
 int store_reader_next_session(struct store_reader *reader, struct store_session *session, const uint8_t **state,
                               size_t *state_size);
+void store_reader_rewind(struct store_reader *reader);  // the next session is the first again
 // Its transitions by (writer, seq), one at a time; 1, 0 at the end, negative errno. Begins anew for another session and
 // after the end. -EUCLEAN with *transition told: this one was damaged, and the next call goes on; with session 0: a page
 // is, and nothing more of this session can be read.

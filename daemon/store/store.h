@@ -59,6 +59,7 @@ struct store_transition {
     int last;                   // ends an episode
     uint64_t count;             // of the belief afterwards
     const uint8_t *digest;      // of the belief afterwards (STORE_DIGEST_SIZE)
+    uint64_t taken_ms;          // in answers: when it was written, milliseconds since 1970
 };
 // (session, writer, seq) is the key: one that is there already stays as it is. Allocates nothing, copies once.
 uint64_t store_put_transition(struct store_queue *queue, const struct store_transition *transition);
