@@ -63,10 +63,14 @@ def value(field, rng, pick):
     return pick(rng, ENDS[field.type])
 
 
+def is_repeated(field):  # newer versions have dropped labels
+    told = getattr(field, "is_repeated", None)
+    return field.label == F.LABEL_REPEATED if told is None else told
+
+
 def fill(message, rng, pick):
     for field in message.DESCRIPTOR.fields:
-        repeated = field.label == F.LABEL_REPEATED
-        if repeated:
+        if is_repeated(field):
             values = [value(field, rng, pick) for _ in range(pick(rng, [0, 1, 3]))]
             if field.type == F.TYPE_MESSAGE:
                 for v in values:
