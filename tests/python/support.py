@@ -78,11 +78,15 @@ class Daemon:
         if self.data:
             command += ["--data", str(self.data)]
         ready, tell = os.pipe()
-        self.process = subprocess.Popen([*command, "--ready-fd", str(tell)], pass_fds=[tell])
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen([*command, "--ready-fd", str(tell)], pass_fds=[tell], stdout=log, stderr=log)
         os.close(tell)
         told = os.read(ready, 100)
         os.close(ready)
-        assert told == b"READY\n", f"the daemon does not start: {' '.join(command)}"
+        assert told == b"READY\n", f"{' '.join(command)} does not start:\n{self.log()}"
+
+    def log(self):
+        return (self.directory / "log").read_text(errors="replace")
 
     def kill(self):
         """As a crash or the kernel would."""
