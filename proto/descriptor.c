@@ -84,7 +84,7 @@ static const char *after(const char *symbol, struct wire_bytes name)
     if (name.size == 0 || strncmp(symbol, (const char *)name.bytes, name.size))
         return NULL;
     symbol += name.size;
-    return *symbol == '.' ? symbol + 1 : *symbol ? NULL : symbol;
+    return *symbol == '.' && symbol[1] ? symbol + 1 : *symbol ? NULL : symbol;
 }
 
 // Is the symbol the thing itself, or one of the named parts in its fields `numbers` (a list ending with 0)?
