@@ -37,7 +37,7 @@ void link_release(struct link *link)
 
 void link_hang_up(struct link *link)
 {
-    tls_end(link->tls);
+    link_tls_end(link->tls);
     link->tls = NULL;
     if (link->fd >= 0)
         close(link->fd);
@@ -158,8 +158,8 @@ static int finish_connecting(struct link *link, int64_t deadline)
 static int shake_hands(struct link *link, int64_t deadline, char *why, size_t why_size)
 {
     int result;
-    while ((result = tls_shake_hands(link->tls, why, why_size)) == -EAGAIN) {
-        int events = await(link, tls_events(link->tls), deadline);
+    while ((result = link_tls_shake_hands(link->tls, why, why_size)) == -EAGAIN) {
+        int events = await(link, link_tls_events(link->tls), deadline);
         if (events < 0)
             return events;
     }
@@ -186,7 +186,7 @@ static int dial(struct link *link, const char *address, int64_t deadline, char *
         char host[HOST_SIZE] = "";
         if (has_scheme(address, "tls:")) {
             split(address + 4, host);
-            result = tls_begin(&link->tls, link->fd, host, link->options ? link->options : &defaults, reason, size);
+            result = link_tls_begin(&link->tls, link->fd, host, link->options ? link->options : &defaults, reason, size);
             link->stage = LINK_SHAKING_HANDS;
         }
     }
@@ -221,8 +221,8 @@ int link_dial(struct link *link, const char *address, int64_t deadline, char *wh
 // Bytes moved, at least 1; 0: the end; -EAGAIN: wait for *events.
 static ssize_t read_some(struct link *link, void *bytes, size_t size, short *events)
 {
-    ssize_t got = link->tls ? tls_read(link->tls, bytes, size) : recv(link->fd, bytes, size, 0);
-    *events = link->tls ? tls_events(link->tls) : POLLIN;
+    ssize_t got = link->tls ? link_tls_read(link->tls, bytes, size) : recv(link->fd, bytes, size, 0);
+    *events = link->tls ? link_tls_events(link->tls) : POLLIN;
     if (got >= 0 || link->tls)
         return got;
     return errno == EINTR ? -EAGAIN : -errno;
@@ -230,8 +230,8 @@ static ssize_t read_some(struct link *link, void *bytes, size_t size, short *eve
 
 static ssize_t write_some(struct link *link, const void *bytes, size_t size, short *events)
 {
-    ssize_t sent = link->tls ? tls_write(link->tls, bytes, size) : send(link->fd, bytes, size, MSG_NOSIGNAL);
-    *events = link->tls ? tls_events(link->tls) : POLLOUT;
+    ssize_t sent = link->tls ? link_tls_write(link->tls, bytes, size) : send(link->fd, bytes, size, MSG_NOSIGNAL);
+    *events = link->tls ? link_tls_events(link->tls) : POLLOUT;
     if (sent >= 0 || link->tls)
         return sent;
     return errno == EINTR ? -EAGAIN : -errno;

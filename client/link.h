@@ -23,7 +23,7 @@ enum link_stage {
 struct link {
     int fd;                   // -1: none
     enum link_stage stage;
-    struct tls *tls;          // NULL: the bytes themselves
+    struct link_tls *tls;          // NULL: the bytes themselves
     const struct tls_options *options;  // for tls: addresses, the caller's; NULL: all at their defaults
     struct frame_buffer in, out;
 };

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct tls {
+struct link_tls {
     SSL *ssl;
     SSL_CTX *context;
     BIO_METHOD *method;
@@ -59,7 +59,7 @@ static long socket_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH;
 }
 
-static int use_socket(struct tls *tls)
+static int use_socket(struct link_tls *tls)
 {
     tls->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
     BIO *bio = tls->method && BIO_meth_set_write(tls->method, socket_write) &&
@@ -108,10 +108,10 @@ static int expect(SSL *ssl, const char *name)
     return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name);
 }
 
-int tls_begin(struct tls **out, int fd, const char *host, const struct tls_options *options, char *why,
+int link_tls_begin(struct link_tls **out, int fd, const char *host, const struct tls_options *options, char *why,
               size_t why_size)
 {
-    struct tls *tls = calloc(1, sizeof *tls);
+    struct link_tls *tls = calloc(1, sizeof *tls);
     int result = -ENOMEM;
     snprintf(why, why_size, "no memory for TLS");
     ERR_clear_error();
@@ -133,11 +133,11 @@ int tls_begin(struct tls **out, int fd, const char *host, const struct tls_optio
     return 0;
 
 fail:
-    tls_end(tls);
+    link_tls_end(tls);
     return result;
 }
 
-void tls_end(struct tls *tls)
+void link_tls_end(struct link_tls *tls)
 {
     if (!tls)
         return;
@@ -169,7 +169,7 @@ static int is_refusal(unsigned long error)
 }
 
 // What an operation's return means; errno is still its own.
-static int meaning(struct tls *tls, int returned)
+static int meaning(struct link_tls *tls, int returned)
 {
     int system = errno;
     switch (SSL_get_error(tls->ssl, returned)) {
@@ -185,7 +185,7 @@ static int meaning(struct tls *tls, int returned)
     }
 }
 
-int tls_shake_hands(struct tls *tls, char *why, size_t why_size)
+int link_tls_shake_hands(struct link_tls *tls, char *why, size_t why_size)
 {
     ERR_clear_error();
     errno = 0;
@@ -201,7 +201,7 @@ int tls_shake_hands(struct tls *tls, char *why, size_t why_size)
     return result ? result : -ECONNRESET;
 }
 
-ssize_t tls_read(struct tls *tls, void *bytes, size_t size)
+ssize_t link_tls_read(struct link_tls *tls, void *bytes, size_t size)
 {
     size_t moved = 0;
     ERR_clear_error();
@@ -210,7 +210,7 @@ ssize_t tls_read(struct tls *tls, void *bytes, size_t size)
     return returned == 1 ? (ssize_t)moved : meaning(tls, returned);
 }
 
-ssize_t tls_write(struct tls *tls, const void *bytes, size_t size)
+ssize_t link_tls_write(struct link_tls *tls, const void *bytes, size_t size)
 {
     size_t moved = 0;
     ERR_clear_error();
@@ -220,7 +220,7 @@ ssize_t tls_write(struct tls *tls, const void *bytes, size_t size)
     return result ? result : -ECONNRESET;
 }
 
-short tls_events(const struct tls *tls)
+short link_tls_events(const struct link_tls *tls)
 {
     return tls->events;
 }
