@@ -31,6 +31,10 @@ struct grpc_peer {
     int goaways, pings, acknowledged_pings, gone;  // gone: the connection was closed by the server
     uint32_t goaway_code;
     char goaway_message[128];
+    int is_raw;                       // frames are made by hand; nghttp2 is out of it
+    uint8_t *raw;
+    size_t raw_size;
+    int raw_headers, raw_resets;      // frames heard since then
     size_t cut;                       // bytes at a time to the server; 0: all at once
     uint8_t *record;                  // all that was sent to the server, for tests that replay it
     size_t recorded;
