@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { MESSAGE_LIMIT = 256 };
 
@@ -138,6 +139,17 @@ static void take_hello(const struct request *r)
     server_reply(r->server, r->connection, &reply);
 }
 
+static void take_get_metrics(const struct request *r)
+{
+    char *text = metrics_render(r->server->house);
+    struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_METRICS, .metrics.text = text};
+    if (text)
+        server_reply(r->server, r->connection, &reply);
+    else
+        request_refuse(r, WIRE_INTERNAL, "", 0, "no memory for metrics");
+    free(text);
+}
+
 size_t request_reply_bound(const struct server *server, const struct wire_envelope *message)
 {
     switch (message->kind) {
@@ -213,6 +225,9 @@ static void dispatch(const struct request *r)
         break;
     case WIRE_HAND_OVER:
         request_take_hand_over(r);
+        break;
+    case WIRE_GET_METRICS:
+        take_get_metrics(r);
         break;
     default:
         request_refuse(r, WIRE_UNSUPPORTED, "body", 0, "this daemon knows no such request");
