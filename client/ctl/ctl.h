@@ -21,7 +21,7 @@ struct ctl {
     struct control_options peer;     // how to reach `to`: token, certificates, and its timeout
     const char *to;                  // another daemon; NULL: none was named
     const char *out;                 // a file; NULL: none
-    const char *session, *format;    // of verify and export
+    const char *session, *model, *format;  // of verify and export; NULL: all, all, csv
     int once;                        // top: one picture
     double interval, linger;         // seconds
     char **words;                    // what follows the command and is no option
@@ -31,7 +31,7 @@ struct ctl {
 // One command. 0 or another ctl_code.
 typedef int ctl_run(struct ctl *ctl);
 ctl_run sessions_run, show_run, top_run, models_run, reload_run, rebuild_run, drain_run, snapshot_run, restore_run,
-    move_run, health_run, metrics_run;
+    move_run, health_run, metrics_run, verify_log_run, export_log_run;
 
 // Connects to the control socket; on failure it has been said, and the command ends with the code returned.
 int ctl_connect(const struct ctl *ctl, struct control *control);

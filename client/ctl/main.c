@@ -49,6 +49,12 @@ static const struct command commands[] = {
     {"move", "SESSION", 1, 1, "TkACKN", move_run, "hand a session to another daemon",
      "The session freezes, its state goes to the daemon at --to, and clients are told where it is. If the other\n"
      "daemon refuses, it thaws and goes on here. Its digest is the same on both sides, or it does not move.\n"},
+    {"verify", "[DIRECTORY]", 0, 1, "s", verify_log_run, "make every belief again from the log, compare digests",
+     "DIRECTORY is the daemon's data_directory (/var/lib/beliefd/log); a daemon may be writing it meanwhile. Names each\n"
+     "mismatch. Exit code 0: all agree; 1: they do not, or the log cannot be read.\n"},
+    {"export", "[DIRECTORY]", 0, 1, "smfo", export_log_run, "the log as a data set",
+     "One row for each transition, by session, writer and number; docs/log.md has the columns. To standard output, or\n"
+     "with --out into a file.\n"},
     {"health", "", 0, 0, "", health_run, "is it serving, and does its log take",
      "Exit code 0: ready; 1: there, but not ready; 3: not there.\n"},
     {"metrics", "", 0, 0, "", metrics_run, "what it counts, as Prometheus reads it",
@@ -75,7 +81,8 @@ static const struct {
     {'1', "once", NULL, "one picture, then end"},
     {'i', "interval", "SECONDS", "between pictures (1)"},
     {'s', "session", "NAME", "only this session"},
-    {'f', "format", "NAME", "of the data set"},
+    {'m', "model", "NAME", "only sessions of this model"},
+    {'f', "format", "NAME", "csv, jsonl or npy, for numpy.load (csv)"},
     {'h', "help", NULL, "this"},
 };
 
@@ -143,6 +150,7 @@ static int take_option(struct ctl *ctl, int letter)
     case 'l': return seconds(ctl, "linger", 0, 3600, &ctl->linger);
     case '1': ctl->once = 1; return 0;
     case 'i': return seconds(ctl, "interval", 0.1, 3600, &ctl->interval);
+    case 'm': ctl->model = optarg; return 0;
     case 's': ctl->session = optarg; return 0;
     default: ctl->format = optarg; return 0;
     }

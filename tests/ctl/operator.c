@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { DIM_LIMIT = 64, HEX_DIGEST = 33, WORDS_LIMIT = 16, MANY = 10 };
 
@@ -462,6 +463,45 @@ START_TEST(a_daemon_that_drains_keeps_its_sessions_for_the_next)
 }
 END_TEST
 
+START_TEST(a_log_is_verified_and_exported_while_it_is_written)
+{
+    struct daemon daemon;
+    char data[128], path[128], line[4096], *text;
+    start(&daemon, NULL, 1);
+    struct bel *bel = join(&daemon);
+    struct robot robots[2];
+    robot_open(&robots[0], bel, "arm", NULL);
+    robot_open(&robots[1], bel, "leg", NULL);
+    robot_step(&robots[0], 30);
+    robot_step(&robots[1], 12);
+    ck_assert_int_eq(bel_sync(bel), 0);
+    snprintf(data, sizeof data, "%s/data", daemon.directory);
+    cJSON *object = ask(&daemon, 0, "verify", data, "--json", NULL);
+    ck_assert_double_eq(json_number(object, "sessions"), 2);
+    ck_assert_double_eq(json_number(object, "transitions"), 42);
+    ck_assert_double_eq(json_number(object, "mismatches"), 0);
+    cJSON_Delete(object);
+
+    snprintf(path, sizeof path, "%s/arm.csv", daemon.directory);
+    object = ask(&daemon, 0, "export", data, "--session", "arm", "--out", path, "--json", NULL);
+    ck_assert_double_eq(json_number(object, "rows"), 30);
+    cJSON_Delete(object);
+    FILE *file = fopen(path, "r");
+    size_t lines = 0;
+    while (file && fgets(line, sizeof line, file))
+        lines++;
+    ck_assert_uint_eq(lines, 31);  // and the names of the columns
+    fclose(file);
+    free(say(&daemon, 2, "export", data, "--format", "xls", NULL));
+    text = say(&daemon, 1, "export", "/nonexistent", "--out", path, NULL);
+    ck_assert_ptr_nonnull(strstr(text, "/nonexistent"));
+    free(text);
+    ck_assert_int_eq(access(path, R_OK), 0);  // what was there stays
+    bel_disconnect(bel);
+    daemon_release(&daemon);
+}
+END_TEST
+
 // ---- Models -----------------------------------------------------------------------------------------------------------
 
 static void write_model(const struct daemon *daemon, const char *name, uint64_t seed, char path[128])
@@ -552,6 +592,7 @@ int main(int argc, char **argv)
     SUITE_TEST(suite, a_session_that_does_not_fit_there_stays);
     SUITE_TEST(suite, a_drained_daemon_leaves_nothing_behind);
     SUITE_TEST(suite, a_daemon_that_drains_keeps_its_sessions_for_the_next);
+    SUITE_TEST(suite, a_log_is_verified_and_exported_while_it_is_written);
     SUITE_TEST(suite, models_come_get_second_names_and_go);
     SUITE_TEST(suite, a_broken_model_changes_nothing);
     return suite_finish(suite);
