@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/suite.h"
 
@@ -42,9 +43,14 @@ void peer_server_free(struct server *server)
 
 struct caller peer_connect(struct server *server)
 {
+    return peer_connect_as(server, &peer_robot);
+}
+
+struct caller peer_connect_as(struct server *server, const struct peer *who)
+{
     struct caller peer = {.server = server, .bytes = malloc(PEER_BUFFER)};
     wire_arena_init(&peer.arena, malloc(PEER_BUFFER * 4), PEER_BUFFER * 4);
-    peer.connection = server_connect(server, &peer_robot, peer_now_us);
+    peer.connection = server_connect(server, who, peer_now_us);
     ck_assert_ptr_nonnull(peer.connection);
     return peer;
 }
@@ -129,7 +135,15 @@ struct wire_envelope peer_ask(struct caller *peer, struct wire_envelope request)
     struct wire_envelope reply;
     peer_send(peer, request);
     peer_turn(peer->server, &peer, 1);
-    ck_assert_msg(peer_reply(peer, &reply), "no reply to a request of kind %d", request.kind);
+    int found = peer_reply(peer, &reply);
+    // Replies may wait for the disk, requests for a session.
+    for (int i = 0; !found && i < 100000 && peer->connection->deferred + peer->connection->parked > 0; i++) {
+        usleep(100);
+        server_take_mail(peer->server, peer_now_us);
+        peer_turn(peer->server, &peer, 1);
+        found = peer_reply(peer, &reply);
+    }
+    ck_assert_msg(found, "no reply to a request of kind %d", request.kind);
     ck_assert_uint_eq(reply.request_id, peer->next_id);
     return reply;
 }

@@ -25,7 +25,8 @@ extern const struct peer peer_robot;     // connects as anybody does without ide
 // In a house of its own, which owns the models from now on.
 struct server *peer_server(struct model *const *models, size_t count, const struct limits *limits);
 void peer_server_free(struct server *server);
-struct caller peer_connect(struct server *server);
+struct caller peer_connect(struct server *server);  // as peer_robot
+struct caller peer_connect_as(struct server *server, const struct peer *who);
 void peer_free(struct caller *peer);   // and disconnects, if still connected
 
 void peer_bytes(struct caller *peer, const void *bytes, size_t size);     // arrives; no turn yet
