@@ -360,3 +360,8 @@ void store_read_stats(struct store *store, struct store_stats *stats)
     memcpy(stats->why, store->why, sizeof stats->why);
     pthread_mutex_unlock(&store->mutex);
 }
+
+int store_stuck(const struct store *store)
+{
+    return store_refusing(store) && !atomic_load_explicit(&store->full, memory_order_relaxed);
+}

@@ -95,6 +95,8 @@ uint64_t store_durable(const struct store_queue *queue);          // one atomic 
 // queue: the larger. Loops are woken too when the store begins to refuse, or takes again.
 void store_want(struct store_queue *queue, uint64_t position);
 int store_refusing(const struct store *store);                    // one atomic read
+// It refuses, and what was put before does not get to the disk either (beyond its size limit it still does).
+int store_stuck(const struct store *store);                       // two atomic reads
 
 struct store_stats {
     uint64_t transitions, commits, bytes;  // since start
