@@ -76,7 +76,7 @@ void durable_reply_action(struct server *server, struct connection *connection, 
     durable_reply(server, connection, reply, session->position, durable_seq, server->clock_us());
 }
 
-// The log refuses, so the disk will not be there soon.
+// The log is stuck, so the disk will not be there soon.
 static void send_early(struct server *server, struct connection *connection, struct wire_envelope *reply,
                        uint64_t durable_seq)
 {
@@ -117,7 +117,7 @@ void durable_release(struct server *server, uint64_t now_us)
     if (!server->queue || frame_buffer_size(&server->deferred) == 0)
         return;
     uint64_t durable = store_durable(server->queue);
-    int early = store_refusing(house_store(server->house));
+    int early = store_stuck(house_store(server->house));
     while (frame_buffer_size(&server->deferred) > 0) {
         const struct record *record = (const struct record *)frame_buffer_data(&server->deferred);
         if (record->position > durable && !early)

@@ -1,6 +1,6 @@
 #pragma once
 // Replies that wait for the disk: one queue per server, in the order of the log's positions, as encoded frames. While
-// the log refuses nobody is kept waiting: an Action says how far the disk is, an Opened goes out (the epoch is only in
+// the log is stuck nobody is kept waiting: an Action says how far the disk is, an Opened goes out (the epoch is only in
 // memory then), and everything else is answered UNDURABLE: it was taken, and asking again is harmless.
 
 #include "server.h"

@@ -82,9 +82,24 @@ int session_log_has_room(const struct server *server, const struct session *sess
            store_has_room(server->queue, count * store_transition_size(model->observation_dim, model->action_dim));
 }
 
-// Two marks follow the disk: what the older one waits for comes true at least once a commit.
-static void mark(struct session *session, uint64_t seq)
+static void follow_disk(const struct server *server, struct session *session)
 {
+    uint64_t durable = store_durable(server->queue);
+    struct durable_mark *marks = session->marks;
+    if (marks[1].position != 0 && marks[1].position <= durable) {
+        session->durable_seq = marks[1].seq;
+        marks[0] = marks[1] = (struct durable_mark){0};
+    } else if (marks[0].position != 0 && marks[0].position <= durable) {
+        session->durable_seq = marks[0].seq;
+        marks[0] = marks[1];
+        marks[1] = (struct durable_mark){0};
+    }
+}
+
+// Two marks are enough: the older one comes true, and then the newer one is the older.
+static void mark(const struct server *server, struct session *session, uint64_t seq)
+{
+    follow_disk(server, session);
     struct durable_mark *at = &session->marks[session->marks[0].position != 0];
     *at = (struct durable_mark){seq > session->last_transition ? seq : session->last_transition, session->position};
 }
@@ -106,7 +121,7 @@ int session_log_transition(struct server *server, struct session *session, struc
         return -EAGAIN;
     session->state_age++;
     if (transition->writer == 0)
-        mark(session, transition->seq);
+        mark(server, session, transition->seq);
     return 0;
 }
 
@@ -114,16 +129,7 @@ uint64_t session_durable_seq(const struct server *server, struct session *sessio
 {
     if (!server->queue)
         return 0;
-    uint64_t durable = store_durable(server->queue);
-    struct durable_mark *marks = session->marks;
-    if (marks[1].position != 0 && marks[1].position <= durable) {
-        session->durable_seq = marks[1].seq;
-        marks[0] = marks[1] = (struct durable_mark){0};
-    } else if (marks[0].position != 0 && marks[0].position <= durable) {
-        session->durable_seq = marks[0].seq;
-        marks[0] = marks[1];
-        marks[1] = (struct durable_mark){0};
-    }
+    follow_disk(server, session);
     if (session->undurable_first != 0 && session->undurable_first <= session->durable_seq)
         return session->undurable_first - 1;
     return session->durable_seq;
