@@ -431,7 +431,8 @@ static void check_sessions(struct server *server, uint64_t now_us)
         next = session->next;
         gaps += session_gaps(session);
         live += session->owner != NULL || now_us - session->heard_us < LIVE_US;
-        if (!session->owner && !session->leaving && !session->frozen_until_us && now_us - session->heard_us >= idle_us)
+        if (!session->owner && !session->leaving && session->frozen_until_us <= now_us &&
+            now_us - session->heard_us >= idle_us)
             retire(server, session);
     }
     count_set(&server->metrics.gaps, gaps);
