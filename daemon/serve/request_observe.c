@@ -62,6 +62,12 @@ static int sort_out(const struct request *r, const struct session *session, cons
     return after->count <= server->limits.gaps + 1 ? 0 : -ENOSPC;
 }
 
+// No transition leads to the number of an Act.
+static int follows_an_act(const struct session *session, uint64_t seq)
+{
+    return session->seq > session->last_transition && seq == session->seq + 1;
+}
+
 // The transition has its number: it is in the log, and in the belief or refused for good.
 static int take(const struct request *r, struct session *session, const struct wire_transition *t,
                 enum wire_status status, int is_end)
@@ -70,7 +76,8 @@ static int take(const struct request *r, struct session *session, const struct w
     struct store_transition row = {
         .writer = observe->writer, .task = observe->task ? observe->task : session->task, .seq = t->seq,
         .status = (uint32_t)status, .observation = t->observation.values, .action = t->action.values,
-        .next_observation = t->next_observation.values, .reward = t->reward, .last = is_end};
+        .next_observation = t->next_observation.values, .reward = t->reward,
+        .first = observe->writer == 0 && follows_an_act(session, t->seq), .last = is_end};
     if (session_log_transition(r->server, session, &row))
         return -EAGAIN;
     int error;
@@ -153,9 +160,16 @@ static void move_on(const struct request *r, struct session *session)
 {
     const struct wire_observe *observe = &r->message->observe;
     uint64_t highest = 0;
-    for (size_t i = 0; i < observe->transition_count; i++)
-        if (observe->transitions[i].seq > highest && r->server->statuses[i] != WIRE_STATUS_UNDURABLE)
+    int after_act = 0;
+    for (size_t i = 0; i < observe->transition_count; i++) {
+        if (r->server->statuses[i] == WIRE_STATUS_UNDURABLE)
+            continue;
+        after_act |= follows_an_act(session, observe->transitions[i].seq);
+        if (observe->transitions[i].seq > highest)
             highest = observe->transitions[i].seq;
+    }
+    if (after_act && session->seq > 0)
+        session_mark_seen(session, &session->writers[0], session->seq);
     if (highest > session->last_transition)
         session->last_transition = highest;
     if (highest > session->seq) {

@@ -157,10 +157,10 @@ static void list_remove(struct server *server, enum connection_list_kind kind, s
 
 int server_may_take(struct server *server, struct connection *connection)
 {
-    size_t limit = server->limits.in_flight;
+    size_t limit = server->limits.in_flight, waits = connection->deferred + connection->parked;
     if (connection->taken >= limit)
         server_list_add(server, LIST_BACKLOG, connection);
-    else if (connection->deferred + connection->parked >= limit)
+    else if (waits > 0 && waits + connection->waiting >= limit)
         connection->held_back = 1;
     else
         return 1;
