@@ -72,7 +72,7 @@ struct store_session {
     uint64_t id;
     const char *name, *identity;            // strings live during the call or as long as their answer
     const char *model, *model_digest;       // its file must have been given to store_save_model
-    uint64_t epoch, opener;
+    uint64_t epoch, opener;                 // opener: who opened it last (Open.opener)
     uint32_t task;
     int hold_prior;
     uint64_t count;
