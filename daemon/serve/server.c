@@ -413,7 +413,7 @@ static void retire(struct server *server, struct session *session)
         }
         if (!session_is_durable(server, session))
             return;
-        store_put_let_go(server->queue, session->id);  // whether or not: it only tells retention
+        store_put_let_go(server->queue, session->id);  // retention may have it now
         count_add(&server->metrics.sessions_spilled, 1);
         log_event(LOG_DEBUG, "session_spilled", LOG_TEXT("session", session->name));
     } else {
