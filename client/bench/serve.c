@@ -7,7 +7,12 @@
 // it answers; what counts is the processor time that the server used, from the kernel's clock of that process.
 //
 // The client here is bare: it writes a frame and reads a frame, the same code for both servers.
+//
+// With --door grpc there is one daemon, asked through both of its doors in turn: frames in place of the echo, gRPC in
+// place of frames.
 #include "serve.h"
+
+#include "call.h"
 
 #include "proto/frame.h"
 #include "proto/wire.h"
@@ -41,10 +46,12 @@ static const double SLICE = 0.1;  // seconds of one turn with 64 clients
 static const char usage[] =
     "bel-bench serve: a step through the daemon beside an echo of the same messages\n"
     "\n"
-    "    bel-bench serve [--shape s|m|l] [--seconds N] [--daemon PATH] [--json]\n"
+    "    bel-bench serve [--shape s|m|l] [--seconds N] [--door frames|grpc] [--daemon PATH]\n"
+    "                    [--json]\n"
     "\n"
     "  --shape    size of robot and model (m)\n"
     "  --seconds  how long, half with one client, half with 64 (15)\n"
+    "  --door     frames: a step over frames beside the echo; grpc: over gRPC beside frames (frames)\n"
     "  --daemon   beliefd; otherwise the one that was built or installed beside bel-bench\n"
     "  --json     one JSON line, last\n";
 
@@ -52,11 +59,12 @@ struct options {
     char shape;
     double seconds;
     const char *daemon;
-    int json;
+    int json, is_grpc;
 };
 
 struct server {
     const char *name;
+    int is_grpc;             // asked through that door
     pid_t pid;
     char path[108];          // of its socket
     clockid_t clock;         // processor time of the process
@@ -71,6 +79,8 @@ struct client {
     uint64_t seq, id;
     struct frame_buffer in;
     struct server *server;
+    struct bench_call *call; // NULL: frames
+    char session[64];
 };
 
 static char directory[96], model_path[128], log_path[128];
@@ -198,51 +208,84 @@ static struct wire_arena fresh_arena(void)
     return arena;
 }
 
-// The client's next request, a frame of *size bytes; its kind is OPEN, ACT or STEP.
-static void next_request(struct client *client, enum wire_kind kind, uint8_t *frame, size_t *size)
+// The client's next request, *size bytes; its kind is OPEN, ACT or STEP. Over frames a session is named by its handle.
+static void next_request(struct client *client, enum wire_kind kind, uint8_t *bytes, size_t *size)
 {
     static const float executed[SHAPE_ACTION] = {0.1f, -0.2f, 0.3f, -0.4f, 0.5f, -0.6f};
     struct wire_arena arena = fresh_arena();
     struct wire_floats observation = {observations[client->seq % OBSERVATIONS], observation_dim};
     struct wire_envelope request = {.request_id = ++client->id, .kind = kind};
-    char name[64];
+    const char *session = client->call ? client->session : NULL;
+    uint32_t handle = client->call ? 0 : 1;
+    uint64_t epoch = client->call ? 1 : 0;
     if (kind == WIRE_OPEN) {
-        snprintf(name, sizeof name, "bench-%d-%d", (int)getpid(), client->fd);
-        request.open.session = name;
+        request.open.session = client->session;
     } else if (kind == WIRE_ACT) {
-        request.act = (struct wire_act){.handle = 1, .seq = ++client->seq, .observation = observation};
+        request.act = (struct wire_act){
+            .handle = handle, .session = session, .epoch = epoch, .seq = ++client->seq, .observation = observation};
     } else {
         request.step = (struct wire_step){
-            .handle = 1, .seq = ++client->seq, .task = 1, .observation = observation,
-            .reward = rewards[client->seq % OBSERVATIONS],
-            .action = {executed, SHAPE_ACTION}};
+            .handle = handle, .session = session, .epoch = epoch, .seq = ++client->seq, .task = 1,
+            .observation = observation, .reward = rewards[client->seq % OBSERVATIONS], .action = {executed, SHAPE_ACTION}};
     }
-    long written = wire_encode(frame, FRAME, &request, &arena);
+    uint8_t frame[FRAME];
+    long written = wire_encode(client->call ? frame : bytes, FRAME, &request, &arena);
     if (written < 0 || written > FRAME)
         die("a request does not fit");
     *size = (size_t)written;
+    if (client->call) {
+        const char *method = kind == WIRE_OPEN ? "Open" : kind == WIRE_ACT ? "Act" : "Step";
+        *size = bench_call_ask(client->call, method, wire_body(frame, (size_t)written), bytes, FRAME);
+    }
+    if (*size == 0)
+        die("a request does not fit");
 }
 
-// Checks the frame that the client holds and drops it. 0: it is not whole yet.
-static int take_reply(struct client *client)
+static void check_reply(const struct client *client, const struct wire_envelope *reply)
+{
+    if (reply->kind == WIRE_ERROR)
+        die("%s says %s (%s): %s", client->server->name, wire_error_name(reply->error.code), reply->error.field,
+            reply->error.message);
+    if (reply->kind == WIRE_OPENED && reply->opened.handle != (client->call ? 0 : 1))
+        die("%s: a handle of %u", client->server->name, reply->opened.handle);
+    if (reply->kind == WIRE_ACTION && reply->action.status != WIRE_STATUS_ABSORBED && reply->action.seq > 1)
+        die("%s: transition %llu was not absorbed: %s", client->server->name, (unsigned long long)reply->action.seq,
+            wire_status_name(reply->action.status));
+}
+
+static int take_grpc_reply(struct client *client, enum wire_kind kind)
+{
+    struct wire_bytes body;
+    struct wire_envelope reply;
+    int whole = bench_call_take(client->call, &client->in, &body);
+    if (whole < 0)
+        die("%s refuses a call: %s", client->server->name, bench_call_why(client->call));
+    if (whole == 0)
+        return 0;
+    struct wire_arena arena = fresh_arena();
+    if (wire_decode_body(&reply, kind == WIRE_OPEN ? WIRE_OPENED : WIRE_ACTION, body.bytes, body.size, &arena))
+        die("%s does not answer what was asked", client->server->name);
+    check_reply(client, &reply);
+    return 1;
+}
+
+// Checks the reply that the client holds and drops it. 0: it is not whole yet.
+static int take_reply(struct client *client, enum wire_kind kind)
 {
     const uint8_t *body;
     size_t size;
+    if (client->call)
+        return take_grpc_reply(client, kind);
     int whole = frame_next(&client->in, FRAME, &body, &size);
-    if (whole <= 0)
-        return whole;
+    if (whole < 0)
+        die("%s: a reply that is too long", client->server->name);
+    if (whole == 0)
+        return 0;
     struct wire_arena arena = fresh_arena();
     struct wire_envelope reply;
     if (wire_decode(&reply, body, size, &arena) || reply.request_id != client->id)
         die("%s does not answer what was asked", client->server->name);
-    if (reply.kind == WIRE_ERROR)
-        die("%s says %s (%s): %s", client->server->name, wire_error_name(reply.error.code), reply.error.field,
-            reply.error.message);
-    if (reply.kind == WIRE_OPENED && reply.opened.handle != 1)
-        die("%s: a handle of %u", client->server->name, reply.opened.handle);
-    if (reply.kind == WIRE_ACTION && reply.action.status != WIRE_STATUS_ABSORBED && reply.action.seq > 1)
-        die("%s: transition %llu was not absorbed: %s", client->server->name, (unsigned long long)reply.action.seq,
-            wire_status_name(reply.action.status));
+    check_reply(client, &reply);
     frame_buffer_consume(&client->in, FRAME_HEADER_SIZE + size);
     return 1;
 }
@@ -262,21 +305,27 @@ static void send_all(struct client *client, const uint8_t *frame, size_t size)
         die("%s does not take a request", client->server->name);
 }
 
-// One round trip, microseconds from the write until the reply is whole.
+// One round trip, microseconds from the write until the reply is whole; over gRPC that is when its last trailer was
+// taken apart.
 static double ask(struct client *client, enum wire_kind kind)
 {
-    uint8_t frame[FRAME];
+    uint8_t bytes[FRAME];
     size_t size, wanted;
     const uint8_t *body;
-    next_request(client, kind, frame, &size);
-    double before = now();
-    send_all(client, frame, size);
+    next_request(client, kind, bytes, &size);
+    double before = now(), took;
+    send_all(client, bytes, size);
+    if (client->call) {
+        do
+            receive(client);
+        while (!take_reply(client, kind));
+        return (now() - before) * 1e6;
+    }
     do
         receive(client);
     while (frame_next(&client->in, FRAME, &body, &wanted) == 0);
-    double took = (now() - before) * 1e6;
-    if (take_reply(client) != 1)
-        die("%s: a reply that is too long", client->server->name);
+    took = (now() - before) * 1e6;
+    take_reply(client, kind);
     return took;
 }
 
@@ -288,6 +337,10 @@ static void join(struct client *client, struct server *server)
     if (client->fd < 0 || frame_buffer_init(&client->in, FRAME, FRAME) ||
         connect(client->fd, (struct sockaddr *)&to, sizeof to))
         die("no connection to %s: %s", server->name, strerror(errno));
+    if (server->is_grpc && !(client->call = bench_call_new()))
+        die("no memory");
+    static unsigned opened;
+    snprintf(client->session, sizeof client->session, "bench-%d-%u", (int)getpid(), ++opened);
     ask(client, WIRE_OPEN);
     ask(client, WIRE_ACT);
 }
@@ -295,6 +348,7 @@ static void join(struct client *client, struct server *server)
 static void leave(struct client *client)
 {
     close(client->fd);
+    bench_call_free(client->call);
     frame_buffer_release(&client->in);
 }
 
@@ -332,7 +386,7 @@ static uint64_t slice(int poll, struct client *clients, double seconds)
         for (int e = 0; e < ready; e++) {
             struct client *client = events[e].data.ptr;
             receive(client);
-            if (!take_reply(client))
+            if (!take_reply(client, WIRE_STEP))
                 continue;
             if (!more) {
                 waiting--;
@@ -390,7 +444,8 @@ static void report(const struct options *options, const struct server *echo, con
     double echo_cpu = echo->cpu_seconds / (double)echo->requests * 1e6;
     double step_cpu = step->cpu_seconds / (double)step->requests * 1e6;
     double ratio = quantile(step, 0.5) / quantile(echo, 0.5);
-    printf("shape %c                     echo      step     ratio\n", options->shape);
+    printf(options->is_grpc ? "shape %c                   frames      gRPC     ratio\n"
+                            : "shape %c                     echo      step     ratio\n", options->shape);
     printf("one client  p50      %8.2f  %8.2f  %8.2f   us, Unix socket, one processor\n", quantile(echo, 0.5),
            quantile(step, 0.5), ratio);
     printf("            p99      %8.2f  %8.2f  %8.2f\n", quantile(echo, 0.99), quantile(step, 0.99),
@@ -401,7 +456,14 @@ static void report(const struct options *options, const struct server *echo, con
     printf("%d clients  CPU      %8.2f  %8.2f  %8.2f   us of the server for a request, %llu and %llu requests\n",
            CLIENTS, echo_cpu, step_cpu, step_cpu / echo_cpu, (unsigned long long)echo->requests,
            (unsigned long long)step->requests);
-    if (options->json)
+    if (options->is_grpc)
+        printf("gRPC over frames      %+8.2f                     us, p50\n", quantile(step, 0.5) - quantile(echo, 0.5));
+    if (options->json && options->is_grpc)
+        printf("{\"shape\":\"%c\",\"frames_p50_us\":%.3f,\"grpc_p50_us\":%.3f,\"grpc_over_frames_us\":%.3f,"
+               "\"grpc_p99_us\":%.3f,\"frames_cpu_us\":%.4f,\"grpc_cpu_us\":%.4f}\n",
+               options->shape, quantile(echo, 0.5), quantile(step, 0.5), quantile(step, 0.5) - quantile(echo, 0.5),
+               quantile(step, 0.99), echo_cpu, step_cpu);
+    else if (options->json)
         printf("{\"shape\":\"%c\",\"echo_p50_us\":%.3f,\"step_p50_us\":%.3f,\"p50_ratio\":%.4f,"
                "\"step_p99_us\":%.3f,\"step_p999_us\":%.3f,"
                "\"echo_cpu_us\":%.4f,\"step_cpu_us\":%.4f,\"cpu_ratio\":%.4f}\n",
@@ -417,7 +479,7 @@ static struct server servers[2] = {{.name = "the echo server"}, {.name = "belief
 static void clean_up(void)
 {
     for (int s = 0; s < 2; s++) {
-        if (servers[s].pid > 0) {
+        if (servers[s].pid > 0 && (s == 0 || servers[s].pid != servers[0].pid)) {
             kill(servers[s].pid, SIGTERM);
             waitpid(servers[s].pid, NULL, 0);
         }
@@ -456,7 +518,7 @@ static void save_model(char shape)
 static int read_options(struct options *options, int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"shape", required_argument, NULL, 's'}, {"seconds", required_argument, NULL, 't'},
+        {"shape", required_argument, NULL, 's'}, {"door", required_argument, NULL, 'o'}, {"seconds", required_argument, NULL, 't'},
         {"daemon", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'}, {0}};
     int option;
@@ -473,6 +535,13 @@ static int read_options(struct options *options, int argc, char **argv)
             }
             break;
         case 'd': options->daemon = optarg; break;
+        case 'o':
+            options->is_grpc = strcmp(optarg, "grpc") == 0;
+            if (!options->is_grpc && strcmp(optarg, "frames")) {
+                fprintf(stderr, "bel-bench: --door %s: frames or grpc (see --help)\n", optarg);
+                return 2;
+            }
+            break;
         case 'j': options->json = 1; break;
         case 'h': fputs(usage, stdout); return 0;
         default:
@@ -517,9 +586,16 @@ int bench_serve(int argc, char **argv)
 
     save_model(options.shape);
     int other, cpu = processor(&other);
-    start(&servers[0], cpu, (char *[]){"/proc/self/exe", "echo-server", servers[0].path, NULL});
     char *arguments[] = {daemon, "--listen", listen, "--model", model_path, "--ready-fd", "3", NULL};
     start(&servers[1], cpu, arguments);
+    if (options.is_grpc) {
+        double *samples = servers[0].samples;
+        servers[0] = servers[1];
+        servers[0].samples = samples;
+        servers[1].is_grpc = 1;
+    } else {
+        start(&servers[0], cpu, (char *[]){"/proc/self/exe", "echo-server", servers[0].path, NULL});
+    }
     run_on(cpu);
     one_client(servers, options.seconds / 2);
     run_on(other);
