@@ -178,7 +178,7 @@ static void depart(struct passage *passage, struct session *session, uint64_t no
         log_event(LOG_ERROR, "session_stays", LOG_TEXT("session", session->name), LOG_TEXT("why", "no memory"));
         session->leaving = 0;
         forward_wants(passage);
-        passage_end(passage, session, now_us);
+        passage_end(passage, now_us);
         return;
     }
     size_t to = (size_t)take_wanted(passage);
@@ -190,7 +190,7 @@ static void depart(struct passage *passage, struct session *session, uint64_t no
     directory_pass(&server->house->directory, session->name, to);
     mail_post(server->house, to, &transfer->letter);
     forward_wants(passage);
-    passage_end(passage, NULL, now_us);
+    passage_end(passage, now_us);
 }
 
 static void begin_to_leave(struct server *server, struct session *session, size_t to, uint64_t now_us)
@@ -275,7 +275,7 @@ static void deliver_look_again(struct letter *letter, struct server *server, uin
     if (passage && passage->way == WAY_FROM_SERVER) {
         look(passage);
         if (passage->way == WAY_NOWHERE || passage->way == WAY_FAILED)
-            passage_end(passage, NULL, now_us);
+            passage_end(passage, now_us);
     }
     free(errand);
 }
@@ -300,13 +300,13 @@ static void deliver_session(struct letter *letter, struct server *server, uint64
         session_link(&server->sessions, session);
         struct passage *passage = passage_of(server, session->name);
         if (passage)
-            passage_end(passage, session, now_us);
+            passage_end(passage, now_us);
     }
     shared_model_unref(transfer->shared);
     free(transfer);
 }
 
-void passage_end(struct passage *passage, struct session *session, uint64_t now_us)
+void passage_end(struct passage *passage, uint64_t now_us)
 {
     struct server *server = passage->server;
     char name[WIRE_SESSION_LIMIT + 1];
@@ -324,7 +324,8 @@ void passage_end(struct passage *passage, struct session *session, uint64_t now_
     if (tells)
         passage_unlink(passage);
     size_t owner;
-    if (session || (session = session_find(&server->sessions, name))) {
+    struct session *session = session_find(&server->sessions, name);
+    if (session) {
         long to = session->leaving ? -1 : take_wanted(passage);
         if (to >= 0)
             begin_to_leave(server, session, (size_t)to, now_us);
@@ -426,7 +427,7 @@ void arrival_settle(struct server *server, uint64_t now_us)
         } else {
             directory_drop(&server->house->directory, passage->name);
             passage->way = WAY_FROM_SERVER;
-            passage_end(passage, NULL, now_us);
+            passage_end(passage, now_us);
         }
     }
 }

@@ -43,5 +43,6 @@ struct arrivals {
 int recall_start(struct passage *passage);
 void recall_stop(struct passage *passage);  // the server ends
 
-// Who waited is told, and the passage freed: the session is in the table (`session`), or `passage->way` tells.
-void passage_end(struct passage *passage, struct session *session, uint64_t now_us);
+// Who waited is told, and the passage freed: the session is in the table, or `passage->way` tells. By then it may have
+// been forgotten, or be on its way elsewhere.
+void passage_end(struct passage *passage, uint64_t now_us);

@@ -40,7 +40,7 @@ static void fail(struct passage *passage, uint64_t now_us, const char *format, .
     passage->session = NULL;
     unpin(passage);
     passage->way = WAY_FAILED;
-    passage_end(passage, NULL, now_us);
+    passage_end(passage, now_us);
 }
 
 // ---- A model that is not served any more -----------------------------------------------------------------------------
@@ -163,7 +163,7 @@ static void take_page(struct question *question, struct server *server, const st
     session->heard_us = now_us;
     session_link(&server->sessions, session);
     count_add(&server->metrics.sessions_loaded, 1);
-    passage_end(passage, session, now_us);
+    passage_end(passage, now_us);
 }
 
 static void take_session(struct question *question, struct server *server, const struct store_answer *answer,
@@ -173,7 +173,7 @@ static void take_session(struct question *question, struct server *server, const
     if (answer->error == -ENOENT) {
         unpin(passage);
         passage->way = WAY_NOWHERE;
-        passage_end(passage, NULL, now_us);
+        passage_end(passage, now_us);
         return;
     }
     if (answer->error) {
