@@ -36,7 +36,7 @@ struct grpc_peer {
     size_t raw_size;
     int raw_headers, raw_resets;      // frames heard since then
     size_t cut;                       // bytes at a time to the server; 0: all at once
-    uint8_t *record;                  // all that was sent to the server, for tests that replay it
+    uint8_t *record;                  // all that was sent to the server; written to files on request
     size_t recorded;
     struct wire_arena arena;
 };
