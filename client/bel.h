@@ -209,9 +209,9 @@ BEL_EXPORT int bel_act(struct bel_session *session, const float *observation, fl
 //
 // BEL_TIMEOUT, BEL_DISCONNECTED, BEL_DRAINING, BEL_BUSY, BEL_RATE, BEL_DENIED: no action, but the transition is kept (up
 // to kept_limit) and reaches the belief with a later call. Do what your robot does without advice, and go on with
-// bel_step; tell `executed` then. BEL_OUT_OF_STEP: no observation to follow; begin with bel_act. BEL_INVALID: nothing
-// happened. BEL_LIMIT, BEL_UNDURABLE: kept_limit is reached, this transition is not kept; begin with bel_act. BEL_LOST,
-// BEL_FENCED.
+// bel_step; tell `executed` then. BEL_OUT_OF_STEP: no observation to follow; begin with bel_act (a
+// transition that had one is kept all the same). BEL_INVALID: nothing happened. BEL_LIMIT, BEL_UNDURABLE: kept_limit is
+// reached, this transition is not kept; begin with bel_act. BEL_LOST, BEL_FENCED.
 BEL_EXPORT int bel_step(struct bel_session *session, const float *executed, float reward, const float *observation,
                         float *next_action, struct bel_report *report);
 

@@ -131,8 +131,10 @@ static int take_error(struct call *call, struct host *host, const struct round *
             session_adrift(session);  // it stays pending; opening it again tells what became of it
         break;
     case BEL_OUT_OF_STEP:
-        if (session && session->stale) {
-            session_adrift(session);  // what it had to follow was turned away
+        // What it had to follow was turned away, or came later than itself: opening again tells. Once in a call.
+        if (session && (session->stale || !session->turned_back)) {
+            session->turned_back = 1;
+            session_adrift(session);
             break;
         }
         // fallthrough
@@ -321,12 +323,12 @@ int call_run(struct call *call, int once)
         int apart = attempt_all(call, once);
         if (call->rounds++ == 0 || !pending(call, NULL))
             continue;  // a new link is tried at once; from then on each attempt waits longer
-        if (!apart && call->rounds > ROUNDS_LIMIT) {
-            call_fail(bel, 0, "the daemon forgets sessions as soon as it has opened them");
+        int64_t left = call->deadline - link_now();
+        if (!apart && left <= 0) {
+            call_fail(bel, 0, "sessions are gone as soon as they were opened, again and again");
             for (struct host *host = bel->hosts; host; host = host->next)
-                give_up(call, host, BEL_INTERNAL);
-        } else if (apart) {
-            int64_t left = call->deadline - link_now();
+                give_up(call, host, BEL_TIMEOUT);
+        } else if (apart || call->rounds > ROUNDS_LIMIT) {
             pause_for(backoff < left ? backoff : left > 0 ? left : 0);
             backoff = 2 * backoff < BACKOFF_LIMIT_NS ? 2 * backoff : BACKOFF_LIMIT_NS;
         }

@@ -53,6 +53,7 @@ struct bel_session {
     size_t in_call;               // entry of the current call that it is, plus 1; 0: of none
     enum session_state state;
     uint64_t generation;          // link that handle belongs to; 0: none
+    int turned_back;              // the current call's step came out of step, and the session was opened again
     int stale;                    // a kept request was turned away: open again and see what is missing
     uint32_t handle;
     uint64_t epoch;               // as last told; 0: not opened yet

@@ -194,7 +194,7 @@ static int run_steps(struct bel *bel, struct bel_step *steps, size_t count, int 
     for (size_t i = 0; i < count; i++) {
         struct bel_session *session = steps[i].session;
         session->sent = 0;
-        session->told = 0;
+        session->told = session->turned_back = 0;
         steps[i].result = session_usable(session);
         if (session->in_call)
             steps[i].result = call_fail(bel, BEL_INVALID, "%s: is twice in one call (session)", session->id);
