@@ -3,8 +3,9 @@
 
     client.py BELIEFD MODEL_WRITER
 """
+import hashlib
 import math
-import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -400,6 +401,84 @@ class Crashed(WithDaemon):
         self.assertEqual(failures, [])
         for diary in diaries:
             diary.check(self.belief, self)
+
+
+def make_certificate(place, name, signer=None):
+    """An EC key and a certificate, its own or signed by signer's, as files name.key and name.pem."""
+    key, pem = place / f"{name}.key", place / f"{name}.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+               "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(pem)]
+    if signer:
+        command += ["-CA", str(place / f"{signer}.pem"), "-CAkey", str(place / f"{signer}.key"),
+                    "-addext", f"subjectAltName=DNS:{name},DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    key.chmod(0o600)
+
+
+@unittest.skipUnless(shutil.which("openssl"), "no openssl to make certificates with")
+class Guarded(unittest.TestCase):
+    """TLS, tokens and certificates."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.place = support.scratch()
+        make_certificate(cls.place, "authority")
+        make_certificate(cls.place, "stranger")
+        make_certificate(cls.place, "daemon.example", signer="authority")
+        make_certificate(cls.place, "robot-2.example", signer="authority")
+        (cls.place / "identities").write_text(
+            f"robot-1 robot token:{hashlib.sha256(b'open sesame').hexdigest()}\n"
+            f"robot-3 robot token:{hashlib.sha256(b'robot three').hexdigest()}\n"
+            "robot-2 robot certificate:robot-2.example\n")
+
+    def start(self, clients=False):
+        config = self.place / "config"
+        config.write_text(f"tls_certificate = {self.place}/daemon.example.pem\ntls_key = {self.place}/daemon.example.key\n"
+                          + (f"tls_client_ca = {self.place}/authority.pem\n" if clients else ""))
+        daemon = support.Daemon(PROGRAM, MODEL, "--config", str(config), "--listen", "tls:127.0.0.1:0",
+                                "--identities", str(self.place / "identities"))
+        self.addCleanup(daemon.stop)
+        return f"tls:localhost:{daemon.port('tls')}"
+
+    def connect(self, address, **options):
+        belief = beliefd.connect(address, **{"ca": self.place / "authority.pem", "timeout": 20, **options})
+        self.addCleanup(belief.close)
+        return belief
+
+    def test_a_token_says_who_is_there(self):
+        address = self.start()
+        first = self.connect(address, token="open sesame")
+        self.assertEqual(first.identity, "robot-1")
+        with first.session("mine") as session:
+            diary = Diary(session)
+            diary.act(1)
+            diary.step(2)
+            diary.check(first, self)
+        third = self.connect(address, token="robot three")
+        self.assertEqual(third.identity, "robot-3")
+        with self.assertRaises(beliefd.PermissionDeniedError) as caught:
+            third.session("mine")
+        self.assertEqual((caught.exception.code, caught.exception.field), ("PERMISSION", "session"))
+
+    def test_who_is_not_known_is_refused(self):
+        address = self.start()
+        for options in ({}, {"token": "guess"}):
+            with self.assertRaises(beliefd.UnauthenticatedError):
+                self.connect(address, **options)
+        with self.assertRaises(beliefd.DisconnectedError):  # a daemon that nobody whom we trust vouches for
+            self.connect(address, token="open sesame", ca=self.place / "stranger.pem", timeout=2)
+        with self.assertRaises(beliefd.InvalidError) as caught:
+            self.connect("tcp:127.0.0.1:1")
+        self.assertEqual(caught.exception.field, "address")
+
+    def test_a_certificate_says_who_is_there(self):
+        address = self.start(clients=True)
+        name = self.place / "robot-2.example"
+        second = self.connect(address, certificate=f"{name}.pem", key=f"{name}.key")
+        self.assertEqual(second.identity, "robot-2")
+        stranger = self.place / "stranger"
+        with self.assertRaises(beliefd.DisconnectedError):
+            self.connect(address, certificate=f"{stranger}.pem", key=f"{stranger}.key", timeout=2)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ A test imports this before anything else. It goes on under $BELIEFD_TEST_PYTHON,
 what is needed, and skips (exit 77) where nobody has.
 """
 import importlib
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ["grpc", "grpc_tools.protoc", "google.rpc.status_pb2", "numpy", "setuptools", "wheel", "pip"]
+NEEDED = ["setuptools", "wheel", "pip", "grpc", "grpc_tools.protoc", "google.rpc.status_pb2", "numpy"]
 
 
 def skip(reason):
@@ -25,7 +27,8 @@ def require(*modules):
     """Goes on in an interpreter that has these modules, or skips."""
     try:
         for module in modules:
-            importlib.import_module(module)
+            if importlib.util.find_spec(module) is None:
+                raise ImportError(f"no module {module}")
         return
     except ImportError as missing:
         tried = os.environ.get("PYTHONS_TRIED", "").split(":")
@@ -84,6 +87,10 @@ class Daemon:
         told = os.read(ready, 100)
         os.close(ready)
         assert told == b"READY\n", f"{' '.join(command)} does not start:\n{self.log()}"
+
+    def port(self, scheme):
+        """Of the listener that was given port 0, from the daemon's log."""
+        return int(re.search(rf"event=listen address={scheme}:\S+ port=(\d+)", self.log()).group(1))
 
     def log(self):
         return (self.directory / "log").read_text(errors="replace")

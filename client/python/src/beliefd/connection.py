@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, U
 
 import grpc
 
-from .errors import DeadlineError, DisconnectedError, InvalidError, ProtocolError, from_rpc
+from .errors import (DeadlineError, DisconnectedError, InvalidError, ProtocolError, UnauthenticatedError,
+                     from_rpc)
 from .messages import Durability, Model
 from .pace import Attempts
 from .session import Session
@@ -196,3 +197,6 @@ class Belief:
         if self._welcome.protocol != PROTOCOL:
             raise ProtocolError(f"{self._home.address} speaks version {self._welcome.protocol} of the protocol, this "
                                 f"package version {PROTOCOL}")
+        if self._welcome.role == pb.ROLE_NONE:
+            raise UnauthenticatedError(f"{self._home.address} does not know us: a token or a certificate says who we are",
+                                       code="UNAUTHENTICATED", field="token")
