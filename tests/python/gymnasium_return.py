@@ -4,7 +4,7 @@
     gymnasium_return.py BELIEFD MODEL BEL_ROLLOUT
 
 Tasks are target speeds between 0 and 3 m/s, the reward is that of docs/worlds.md, and the model is the one that we ship.
-Here the speeds are the middles of 40 equal parts of 0..3, in bel-rollout 160 drawn ones, in ten batches.
+Here the speeds are the middles of 24 equal parts of 0..3, in bel-rollout 120 drawn ones, in ten batches.
 
 Tolerance: the two means may be four standard errors of their difference apart. Each error is reckoned from its own
 returns: ours from the batches of bel-rollout, Gymnasium's from the tasks (they spread by what the speed is, which even
@@ -26,8 +26,8 @@ import numpy as np  # noqa: E402
 
 beliefd = support.install_package()
 PROGRAM, MODEL, ROLLOUT = sys.argv[1:4]
-TASKS, EPISODES, STEPS = 40, 2, 200
-BATCHES, BATCH = 10, 16
+TASKS, EPISODES, STEPS = 24, 2, 200
+BATCHES, BATCH = 10, 12
 ERRORS = 4.0
 ADAPTED = -60.0  # what adapts earns more than this, what does not less than -200
 
