@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DIM_LIMIT = 64, HEX_DIGEST = 33, WORDS_LIMIT = 16, MANY = 10 };
@@ -444,6 +445,52 @@ START_TEST(a_drained_daemon_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(sessions_that_only_the_log_has_move_too)
+{
+    struct daemon from, to;
+    struct model *model = sample_model(&sample_small, 1);
+    char spilling[256];
+    snprintf(spilling, sizeof spilling, "%ssession_spill_seconds = 1\n", settings);
+    daemon_start(&from, &model, 1, spilling);
+    daemon_start(&to, &model, 1, settings);
+    model_free(model);
+    struct bel *bel = join(&from);
+    struct robot robots[3];
+    char names[3][16], digests[3][HEX_DIGEST];
+    for (int i = 0; i < 3; i++) {
+        snprintf(names[i], sizeof names[i], "arm-%d", i);
+        robot_open(&robots[i], bel, names[i], NULL);
+        robot_step(&robots[i], 4);
+        snprintf(digests[i], sizeof digests[i], "%s", hex(robots[i].report.digest));
+    }
+    bel_disconnect(bel);
+    int spilled = 0;
+    for (int tries = 0; spilled < 3 && tries < 100; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        cJSON *object = ask(&from, 0, "sessions", "--json", NULL);
+        const cJSON *entry;
+        spilled = 0;
+        cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(object, "sessions"))
+            spilled += strcmp(json_text(entry, "place"), "spilled") == 0;
+        cJSON_Delete(object);
+    }
+    ck_assert_int_eq(spilled, 3);
+    cJSON *object = ask(&from, 0, "drain", "--to", to.unix_address, "--linger", "0", "--json", NULL);
+    ck_assert_double_eq(json_number(object, "moved"), 3);
+    cJSON_Delete(object);
+    object = ask(&to, 0, "sessions", "--json", NULL);
+    for (int i = 0; i < 3; i++) {
+        const cJSON *entry = find_session(object, names[i]);
+        ck_assert_msg(entry != NULL, "%s did not arrive", names[i]);
+        ck_assert_str_eq(json_text(entry, "digest"), digests[i]);
+    }
+    cJSON_Delete(object);
+    ck_assert_int_eq(process_wait(&from.process, 60), 0);
+    daemon_release(&from);
+    daemon_release(&to);
+}
+END_TEST
+
 START_TEST(a_daemon_that_drains_keeps_its_sessions_for_the_next)
 {
     struct daemon daemon;
@@ -591,6 +638,7 @@ int main(int argc, char **argv)
     SUITE_TEST(suite, a_session_moves_in_the_middle_of_an_episode);
     SUITE_TEST(suite, a_session_that_does_not_fit_there_stays);
     SUITE_TEST(suite, a_drained_daemon_leaves_nothing_behind);
+    SUITE_TEST(suite, sessions_that_only_the_log_has_move_too);
     SUITE_TEST(suite, a_daemon_that_drains_keeps_its_sessions_for_the_next);
     SUITE_TEST(suite, a_log_is_verified_and_exported_while_it_is_written);
     SUITE_TEST(suite, models_come_get_second_names_and_go);
