@@ -11,7 +11,7 @@ enum { ARENA_SIZE = 64 << 10 };
 
 static const char default_client[] = "libbelief 0.1.0";
 
-// ---- Connection -----------------------------------------------------------------------------------------------
+// ---- Connection ----------------------------------------------------------------------------------------------
 
 static int ping(struct bel *bel, int once)
 {
@@ -175,7 +175,7 @@ int bel_ping(struct bel *bel)
     return ping(bel, 0);
 }
 
-// ---- Everything on disk ---------------------------------------------------------------------------------------
+// ---- Everything on disk --------------------------------------------------------------------------------------
 
 struct sync_entry {
     struct bel_session *session;
@@ -227,7 +227,7 @@ int bel_sync(struct bel *bel)
     return result;
 }
 
-// ---- Sessions -------------------------------------------------------------------------------------------------
+// ---- Sessions ------------------------------------------------------------------------------------------------
 
 // Memory for an action and for the steps that are kept, now that the model is known.
 static int session_memory(struct bel_session *session)

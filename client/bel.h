@@ -9,16 +9,17 @@
 //     bel_step, bel_step, ...     what happened -> the next action
 //     bel_step_last               the end of the episode
 //
-// Calls block, at most until their deadline. Arrays belong to the caller and are read or written during the call
-// only; their lengths are those of the session's model. A step allocates nothing while the daemon's disk keeps up.
+// Calls block, at most until their deadline. Arrays belong to the caller and are read or written during the
+// call only; their lengths are those of the session's model. A step allocates nothing while the daemon's disk
+// keeps up.
 //
-// Losing the link. A call that finds the link broken connects again by itself and opens its sessions again under the
-// same names. A session keeps what it told until the daemon has it on disk, and sends again what the daemon lacks:
-// after a broken link what had no answer, after a crash of the daemon what its disk had not got yet, when its log was
-// full what it could not take. The daemon counts a transition once, however often it is sent, so nothing is lost and
-// nothing doubled. A reply that comes too late is never taken for the reply to a later request. When the daemon has
-// lost a session's belief all the same (it keeps no log, or not this session), calls fail with BEL_LOST; they never go
-// on with an empty belief as if nothing had happened.
+// Losing the link. A call that finds the link broken connects again by itself and opens its sessions again
+// under the same names. A session keeps what it told until the daemon has it on disk, and sends again what the
+// daemon lacks: after a broken link what had no answer, after a crash of the daemon what its disk had not got
+// yet, when its log was full what it could not take. The daemon counts a transition once, however often it is
+// sent, so nothing is lost and nothing doubled. A reply that comes too late is never taken for the reply to a
+// later request. When the daemon has lost a session's belief all the same (it keeps no log, or not this
+// session), calls fail with BEL_LOST; they never go on with an empty belief as if nothing had happened.
 //
 // A session that was moved to another daemon is followed there.
 //
@@ -72,7 +73,7 @@ BEL_EXPORT const char *bel_result_name(int result);
 struct bel_options {
     const char *client;     // name and version for the daemon's log; NULL: "libbelief 0.1.0"
     uint32_t deadline_ms;   // of each call; 0: BEL_DEADLINE_MS
-    size_t kept_limit;      // steps of a session that are kept until the daemon has them on disk; 0: BEL_KEPT_LIMIT
+    size_t kept_limit;      // steps kept of a session until the daemon has them on disk; 0: BEL_KEPT_LIMIT
     int no_follow;          // a session that was moved to another daemon gives BEL_MOVED
     const char *token;      // who we are, or NULL; token_file: a file with it, read anew for each link
     const char *token_file;
@@ -88,15 +89,15 @@ enum {
     BEL_KEPT_LIMIT = 4096,    // eight seconds of a robot at 500 Hz
 };
 
-// address: "unix:PATH", "tcp:HOST:PORT" ("tcp:[::1]:7400" for IPv6) or "tls:HOST:PORT". The link is tried once; a daemon that is
-// not there is told at once. options may be NULL. Looking up a host's name is not bounded by the deadline;
-// numbers need no lookup. On failure *bel is NULL and `why` (if not NULL) has the sentence.
+// address: "unix:PATH", "tcp:HOST:PORT" ("tcp:[::1]:7400" for IPv6) or "tls:HOST:PORT". The link is tried once;
+// a daemon that is not there is told at once. options may be NULL. Looking up a host's name is not bounded by
+// the deadline; numbers need no lookup. On failure *bel is NULL and `why` (if not NULL) has the sentence.
 // BEL_DISCONNECTED, BEL_TIMEOUT, BEL_INVALID (address, a file), BEL_DENIED, BEL_PROTOCOL, BEL_NO_MEMORY.
 BEL_EXPORT int bel_connect(struct bel **bel, const char *address, const struct bel_options *options, char *why,
                            size_t why_size);
 
-// Drops the link and frees the connection and its sessions, with what they kept: bel_sync before, if it matters. The
-// daemon keeps the sessions, so that they can be opened again. NULL is fine.
+// Drops the link and frees the connection and its sessions, with what they kept: bel_sync before, if it
+// matters. The daemon keeps the sessions, so that they can be opened again. NULL is fine.
 BEL_EXPORT void bel_disconnect(struct bel *bel);
 
 // Deadline of the calls from now on, in milliseconds, at least 1. A control loop sets its period here.
@@ -127,8 +128,8 @@ BEL_EXPORT const struct bel_model *bel_model_at(const struct bel *bel, size_t i)
 // One empty round trip.
 BEL_EXPORT int bel_ping(struct bel *bel);
 
-// Everything that the sessions told is on the daemon's disk when it returns 0 (with a daemon that keeps no log: is in
-// its memory). BEL_UNDURABLE: its log takes nothing now; it stays kept.
+// Everything that the sessions told is on the daemon's disk when it returns 0 (with a daemon that keeps no log:
+// is in its memory). BEL_UNDURABLE: its log takes nothing now; it stays kept.
 BEL_EXPORT int bel_sync(struct bel *bel);
 
 struct bel_counters {
@@ -137,7 +138,7 @@ struct bel_counters {
     uint64_t late_replies;   // thrown away
     uint64_t timeouts;       // calls that failed with BEL_TIMEOUT
     uint64_t moves;          // sessions followed to another daemon
-    uint64_t refused;        // transitions of steps that no belief takes: not finite, out of range, of another task
+    uint64_t refused;        // steps that no belief takes: not finite, out of range, of another task
     // Now, over all sessions:
     uint64_t kept;           // transitions that the daemon may not have on disk yet
     uint64_t kept_undurable; // of them those that its log could not take so far
@@ -157,8 +158,9 @@ struct bel_open {
 // BEL_DISCONNECTED, BEL_DRAINING, BEL_PROTOCOL.
 BEL_EXPORT int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **session);
 
-// Frees the session in any case. What the daemon has not got yet is sent before, and the result tells whether it arrived.
-// forget: the daemon drops it with its belief instead, and the result tells whether it knows. NULL is fine.
+// Frees the session in any case. What the daemon has not got yet is sent before, and the result tells whether
+// it arrived. forget: the daemon drops it with its belief instead, and the result tells whether it knows. NULL
+// is fine.
 BEL_EXPORT int bel_close(struct bel_session *session, int forget);
 
 BEL_EXPORT const char *bel_session_id(const struct bel_session *session);
@@ -177,8 +179,8 @@ enum bel_status {
     BEL_STATUS_NOT_FINITE,    // not absorbed: an input is NaN or infinite
     BEL_STATUS_OUT_OF_RANGE,  // not absorbed: more than 32 standard deviations from what the model has seen
     BEL_STATUS_OTHER_TASK,    // not absorbed: of a task that was reset since
-    BEL_STATUS_UNDURABLE,     // not absorbed: the daemon's log cannot take it now. A step is kept and sent again; what
-                              // was observed, send again yourself
+    BEL_STATUS_UNDURABLE,     // not absorbed: the daemon's log cannot take it now. A step is kept and sent again;
+                              // what was observed, send again yourself
 };
 BEL_EXPORT const char *bel_status_name(enum bel_status status);  // "absorbed"
 
@@ -194,24 +196,24 @@ struct bel_report {
     uint32_t queue_us;        // in the daemon, from read to the start of its batch (microseconds)
     uint32_t compute_us;      // computing the batch it was in
     double round_trip_us;     // from the start of the call until this answer was here
-    uint64_t durable_seq;     // the session's steps up to this number are on the daemon's disk; 0: none, or no log
+    uint64_t durable_seq;     // steps up to this number are on the daemon's disk; 0: none, or no log
 };
 
 // The first observation (observation_dim) of an episode, or after a break: no transition. Writes action
-// (action_dim). report may be NULL. BEL_TIMEOUT, BEL_DISCONNECTED: no action, but the observation is kept, and bel_step
-// may go on from it. After any other failure begin again with bel_act.
+// (action_dim). report may be NULL. BEL_TIMEOUT, BEL_DISCONNECTED: no action, but the observation is kept, and
+// bel_step may go on from it. After any other failure begin again with bel_act.
 BEL_EXPORT int bel_act(struct bel_session *session, const float *observation, float *action,
                        struct bel_report *report);
 
 // One control step: `executed` was done after the last observation, gave `reward`, and led to `observation`.
-// executed (action_dim) NULL means the last action that this session returned. next_action (action_dim) is written
-// on success only. report may be NULL. One round trip; cost of the client's part about a microsecond.
+// executed (action_dim) NULL means the last action that this session returned. next_action (action_dim) is
+// written on success only. report may be NULL. One round trip; cost of the client's part about a microsecond.
 //
-// BEL_TIMEOUT, BEL_DISCONNECTED, BEL_DRAINING, BEL_BUSY, BEL_RATE, BEL_DENIED: no action, but the transition is kept (up
-// to kept_limit) and reaches the belief with a later call. Do what your robot does without advice, and go on with
-// bel_step; tell `executed` then. BEL_OUT_OF_STEP: no observation to follow; begin with bel_act (a
-// transition that had one is kept all the same). BEL_INVALID: nothing happened. BEL_LIMIT, BEL_UNDURABLE: kept_limit is
-// reached, this transition is not kept; begin with bel_act. BEL_LOST, BEL_FENCED.
+// BEL_TIMEOUT, BEL_DISCONNECTED, BEL_DRAINING, BEL_BUSY, BEL_RATE, BEL_DENIED: no action, but the transition is
+// kept (up to kept_limit) and reaches the belief with a later call. Do what your robot does without advice, and
+// go on with bel_step; tell `executed` then. BEL_OUT_OF_STEP: no observation to follow; begin with bel_act (a
+// transition that had one is kept all the same). BEL_INVALID: nothing happened. BEL_LIMIT, BEL_UNDURABLE:
+// kept_limit is reached, this transition is not kept; begin with bel_act. BEL_LOST, BEL_FENCED.
 BEL_EXPORT int bel_step(struct bel_session *session, const float *executed, float reward, const float *observation,
                         float *next_action, struct bel_report *report);
 

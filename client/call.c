@@ -35,7 +35,7 @@ void call_copy_digest(uint8_t *digest, struct wire_bytes from)
         memset(digest, 0, WIRE_DIGEST_SIZE);
 }
 
-// ---- Rounds ---------------------------------------------------------------------------------------------------
+// ---- Rounds --------------------------------------------------------------------------------------------------
 
 // One kind of request for those entries of a call that want it.
 struct round {
@@ -68,7 +68,8 @@ static int wants_open(struct call *call, struct host *host, size_t i)
 
 static int wants_answer(struct call *call, struct host *host, size_t i)
 {
-    return is_pending(call, host, i) && (!call->session(call, i) || call->session(call, i)->generation == host->generation);
+    const struct bel_session *session = call->session(call, i);
+    return is_pending(call, host, i) && (!session || session->generation == host->generation);
 }
 
 // Sends as many requests as may be in flight, from entry *next on.
@@ -183,8 +184,8 @@ static uint64_t find_entry(struct call *call, const struct round *round, uint64_
     return call->count;
 }
 
-// Asks all entries that want it and waits for their replies. 0: all were answered; or a result for all that are still
-// pending.
+// Asks all entries that want it and waits for their replies. 0: all were answered; or a result for all that are
+// still pending.
 static int run_round(struct call *call, struct host *host, const struct round *round)
 {
     uint64_t first = host->next_id;
@@ -221,7 +222,7 @@ static int run_round(struct call *call, struct host *host, const struct round *r
     return 0;
 }
 
-// ---- What is asked --------------------------------------------------------------------------------------------
+// ---- What is asked -------------------------------------------------------------------------------------------
 
 static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
 {
@@ -262,7 +263,7 @@ static int attempt(struct call *call, struct host *host)
     return result;
 }
 
-// ---- Calls ----------------------------------------------------------------------------------------------------
+// ---- Calls ---------------------------------------------------------------------------------------------------
 
 static size_t pending(struct call *call, struct host *host)
 {

@@ -2,9 +2,9 @@
 // A call: requests that leave together, and their replies, over links that may break meanwhile.
 //
 // A reply is taken only if it carries an id of the round that is being waited for; every other one belongs to a
-// request whose caller has gone, and is of use only for what it says about what is kept (kept.h). A round that loses
-// its link is asked again on the next link, with new ids, after its sessions have been opened again. Sessions may be
-// at different daemons (host.h); then each of these has its rounds in turn.
+// request whose caller has gone, and is of use only for what it says about what is kept (kept.h). A round that
+// loses its link is asked again on the next link, with new ids, after its sessions have been opened again.
+// Sessions may be at different daemons (host.h); then each of these has its rounds in turn.
 
 #include "bel.h"
 #include "host.h"
@@ -122,7 +122,8 @@ int session_usable(const struct bel_session *session);
 // The daemon does not know the session's handle (any more).
 void session_adrift(struct bel_session *session);
 
-// The current call's observation and step: kept from now on. status: what the daemon said became of it; -1: no answer.
+// The current call's observation and step: kept from now on. status: what the daemon said became of it; -1: no
+// answer.
 void session_keep(struct bel_session *session, struct kept entry, int status);
 // What an Action says about what is kept.
 void session_told(struct bel_session *session, const struct wire_action *action);
@@ -131,8 +132,8 @@ void session_observed(struct bel_session *session, const struct wire_observed *o
 // The session's part of the belief is on disk up to here.
 void session_durable(struct bel_session *session, uint64_t seq);
 
-// Sends what is kept and this link has not carried yet, as far as may be in flight. *all: nothing is left that the
-// session's next request must follow.
+// Sends what is kept and this link has not carried yet, as far as may be in flight. *all: nothing is left that
+// the session's next request must follow.
 int session_put_kept(struct bel_session *session, int *all);
 // The reply to a request of session_put_kept.
 void session_take_kept(struct bel_session *session, const struct asked *asked, const struct wire_envelope *reply);

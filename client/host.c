@@ -47,7 +47,7 @@ void host_free(struct host *host)
     free(host);
 }
 
-// ---- What was asked -------------------------------------------------------------------------------------------
+// ---- What was asked ------------------------------------------------------------------------------------------
 
 static struct asked *asked_at(const struct host *host, size_t i)
 {
@@ -114,7 +114,7 @@ void host_disown(struct host *host, const struct bel_session *session)
             asked_at(host, i)->session = NULL;
 }
 
-// ---- Messages -------------------------------------------------------------------------------------------------
+// ---- Messages ------------------------------------------------------------------------------------------------
 
 static int grow_arena(struct wire_arena *arena)
 {
@@ -191,7 +191,7 @@ void host_describe(char *out, size_t room, const struct host *host, const struct
              wire_error_name(error->code), field, error->message, limit);
 }
 
-// ---- The link -------------------------------------------------------------------------------------------------
+// ---- The link ------------------------------------------------------------------------------------------------
 
 void host_hang_up(struct host *host)
 {
@@ -264,7 +264,7 @@ int host_get(struct host *host, int64_t deadline, struct wire_envelope *reply, s
     }
 }
 
-// ---- Hello ----------------------------------------------------------------------------------------------------
+// ---- Hello ---------------------------------------------------------------------------------------------------
 
 static int take_models(struct bel *bel, const struct host *host, const struct wire_welcome *welcome)
 {

@@ -2,8 +2,8 @@
 // A daemon at an address, and what was asked of it. A connection has one host, its home; a session that moves to
 // another daemon makes that a further one.
 //
-// Request ids of a host grow for ever. Every request that is on its way stands in `asked`, so that each reply finds
-// its session, however late it comes.
+// Request ids of a host grow for ever. Every request that is on its way stands in `asked`, so that each reply
+// finds its session, however late it comes.
 
 #include "bel.h"
 #include "link.h"
@@ -43,16 +43,18 @@ struct host {
 struct host *host_new(struct bel *bel, const char *address);  // NULL: no memory
 void host_free(struct host *host);                            // NULL is fine
 
-// Connects and greets, as far as that is not done. BEL_DENIED, BEL_TIMEOUT, BEL_PROTOCOL, ...; HOST_BROKEN with `why`.
+// Connects and greets, as far as that is not done. BEL_DENIED, BEL_TIMEOUT, BEL_PROTOCOL, ...; HOST_BROKEN with
+// `why`.
 int host_connect(struct host *host, int64_t deadline);
 void host_hang_up(struct host *host);
 
 static inline int host_may_send(const struct host *host) { return host->waiting < host->max_in_flight; }
 
-// Puts one request into the link's buffer. asked tells who asks; its id is the request's. BEL_LIMIT, BEL_NO_MEMORY.
+// Puts one request into the link's buffer. asked tells who asks; its id is the request's. BEL_LIMIT,
+// BEL_NO_MEMORY.
 int host_put(struct host *host, const struct wire_envelope *request, const struct asked *asked);
-// Sends what was put and waits for one reply, that was asked for: *asked. Replies nobody can have asked for end the link.
-// HOST_BROKEN, or a result.
+// Sends what was put and waits for one reply, that was asked for: *asked. Replies nobody can have asked for end
+// the link. HOST_BROKEN, or a result.
 int host_get(struct host *host, int64_t deadline, struct wire_envelope *reply, struct asked *asked);
 // The session goes: replies to what it asked are nobody's.
 void host_disown(struct host *host, const struct bel_session *session);

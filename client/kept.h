@@ -1,7 +1,7 @@
 #pragma once
-// What a session told and its daemon could still lose: first observations and steps, in their order, until they are on
-// the daemon's disk. After a broken link or a restart the daemon says how far it got, and what it lacks is sent again
-// from here.
+// What a session told and its daemon could still lose: first observations and steps, in their order, until they
+// are on the daemon's disk. After a broken link or a restart the daemon says how far it got, and what it lacks
+// is sent again from here.
 //
 // A ring that doubles up to its limit. Its oldest entry is there for its observation, from which the next one
 // started, so the ring is never emptied once it holds something. No socket here.
@@ -20,7 +20,7 @@ struct kept {
     enum kept_state state;
     uint64_t link;           // that carried it; 0: none
     uint64_t request;        // OWED: the Observe that carries it
-    uint64_t count;          // ANSWERED: who has this in its log has at least so many transitions of the task; 0: unknown
+    uint64_t count;          // ANSWERED: whose log has this has at least so many of the task; 0: unknown
     uint32_t task;
     int acting;              // an observation only: no transition leads to it
     int last;                // of its episode
@@ -64,6 +64,6 @@ void kept_raise_floor(struct kept_ring *ring, uint32_t task, uint64_t count);
 // How many a daemon must have that stands at observation seq of the task.
 uint64_t kept_expected(const struct kept_ring *ring, uint32_t task, uint64_t seq);
 
-// The daemon stands at observation seq: what comes later is to be sent again; of what came before without an answer
-// nobody knows, so it is owed. -EIDRM: it has not even what was on disk.
+// The daemon stands at observation seq: what comes later is to be sent again; of what came before without an
+// answer nobody knows, so it is owed. -EIDRM: it has not even what was on disk.
 int kept_reconcile(struct kept_ring *ring, uint64_t seq);

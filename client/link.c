@@ -186,7 +186,8 @@ static int dial(struct link *link, const char *address, int64_t deadline, char *
         char host[HOST_SIZE] = "";
         if (has_scheme(address, "tls:")) {
             split(address + 4, host);
-            result = link_tls_begin(&link->tls, link->fd, host, link->options ? link->options : &defaults, reason, size);
+            const struct tls_options *options = link->options ? link->options : &defaults;
+            result = link_tls_begin(&link->tls, link->fd, host, options, reason, size);
             link->stage = LINK_SHAKING_HANDS;
         }
     }
@@ -216,7 +217,7 @@ int link_dial(struct link *link, const char *address, int64_t deadline, char *wh
     return result;
 }
 
-// ---- Bytes ----------------------------------------------------------------------------------------------------
+// ---- Bytes ---------------------------------------------------------------------------------------------------
 
 // Bytes moved, at least 1; 0: the end; -EAGAIN: wait for *events.
 static ssize_t read_some(struct link *link, void *bytes, size_t size, short *events)
@@ -237,7 +238,8 @@ static ssize_t write_some(struct link *link, const void *bytes, size_t size, sho
     return errno == EINTR ? -EAGAIN : -errno;
 }
 
-// Reads what is there, at least `want` bytes of room being made. 0: something came; -EAGAIN: nothing, wait for *events.
+// Reads what is there, at least `want` bytes of room being made. 0: something came; -EAGAIN: nothing, wait for
+// *events.
 static int pull(struct link *link, size_t want, short *events)
 {
     uint8_t *room = frame_buffer_reserve(&link->in, want ? want : 1);

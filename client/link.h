@@ -1,6 +1,6 @@
 #pragma once
-// A socket to a daemon, TLS over it if the address says so, and the frames on it, each wait with a deadline. Knows
-// nothing of sessions.
+// A socket to a daemon, TLS over it if the address says so, and the frames on it, each wait with a deadline.
+// Knows nothing of sessions.
 //
 // Deadlines are points in time of link_now (monotonic nanoseconds).
 
@@ -33,9 +33,10 @@ int64_t link_now(void);
 int link_init(struct link *link);  // -ENOMEM
 void link_release(struct link *link);
 
-// Connects to "unix:PATH", "tcp:HOST:PORT" or "tls:HOST:PORT". -EINVAL: not an address, or a file of the options that
-// cannot be used; -EACCES: TLS found that one end does not accept the other; -EPROTO: the other end speaks no TLS;
-// -ETIMEDOUT: not yet, dial again to go on waiting; else the system's reason. All with a sentence.
+// Connects to "unix:PATH", "tcp:HOST:PORT" or "tls:HOST:PORT". -EINVAL: not an address, or a file of the
+// options that cannot be used; -EACCES: TLS found that one end does not accept the other; -EPROTO: the other
+// end speaks no TLS; -ETIMEDOUT: not yet, dial again to go on waiting; else the system's reason. All with a
+// sentence.
 int link_dial(struct link *link, const char *address, int64_t deadline, char *why, size_t why_size);
 void link_hang_up(struct link *link);  // drops what is in the buffers, too
 

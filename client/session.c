@@ -1,5 +1,5 @@
-// A session's side of a lost link: what the daemon says it still has, and what it is sent again. The contract is in
-// call.h.
+// A session's side of a lost link: what the daemon says it still has, and what it is sent again. The contract
+// is in call.h.
 #include "call.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static int lost(struct bel_session *session, uint64_t has)
                      session->id, (unsigned long long)has, (unsigned long long)session->count);
 }
 
-// ---- Opening --------------------------------------------------------------------------------------------------
+// ---- Opening -------------------------------------------------------------------------------------------------
 
 // The session's model. Only Welcome tells its provenance.
 static int learn_model(struct bel_session *session, const struct wire_model *told)
@@ -148,7 +148,7 @@ int session_moved(struct bel_session *session, const char *address)
     return CALL_PENDING;
 }
 
-// ---- What is kept ---------------------------------------------------------------------------------------------
+// ---- What is kept --------------------------------------------------------------------------------------------
 
 void session_durable(struct bel_session *session, uint64_t seq)
 {
@@ -161,7 +161,8 @@ void session_durable(struct bel_session *session, uint64_t seq)
 
 static int refused(enum wire_status status)
 {
-    return status == WIRE_STATUS_NOT_FINITE || status == WIRE_STATUS_OUT_OF_RANGE || status == WIRE_STATUS_OTHER_TASK;
+    return status == WIRE_STATUS_NOT_FINITE || status == WIRE_STATUS_OUT_OF_RANGE ||
+           status == WIRE_STATUS_OTHER_TASK;
 }
 
 // What became of an entry; an Action or an Observed says so.
@@ -170,7 +171,8 @@ static void tell(struct bel_session *session, struct kept *entry, enum wire_stat
     if (entry->state == KEPT_ANSWERED)
         return;
     int taken = status != WIRE_STATUS_UNDURABLE;
-    // The log has it after all that was absorbed before, so who has it has so many. A duplicate came earlier than that.
+    // The log has it after all that was absorbed before, so who has it has so many. A duplicate came earlier
+    // than that.
     entry->count = status == WIRE_STATUS_ABSORBED ? count : 0;
     entry->link = 0;
     kept_set(&session->kept, entry, taken ? KEPT_ANSWERED : KEPT_OWED);
@@ -237,7 +239,8 @@ static int put_waiting(struct bel_session *session, struct kept *entry)
     return 0;
 }
 
-// One Observe with owed transitions of one task, from the oldest on that is not on its way. *put: there were some.
+// One Observe with owed transitions of one task, from the oldest on that is not on its way. *put: there were
+// some.
 static int put_owed(struct bel_session *session, int *put)
 {
     struct host *host = session->host;
@@ -354,7 +357,7 @@ void session_take_kept(struct bel_session *session, const struct asked *asked, c
         take_step_error(session, asked->seq, reply->error.code);
 }
 
-// ---- Models ---------------------------------------------------------------------------------------------------
+// ---- Models --------------------------------------------------------------------------------------------------
 
 enum { DIM_LIMIT = 1 << 16 };  // more is no robot
 

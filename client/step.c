@@ -1,4 +1,5 @@
-// Steps and first observations, of one session or many; the contract is in bel.h. What the daemon could lose is kept.
+// Steps and first observations, of one session or many; the contract is in bel.h. What the daemon could lose is
+// kept.
 #include "single.h"
 
 #include <math.h>

@@ -27,7 +27,7 @@ static const char *reason(void)
     return text ? text : "no reason given";
 }
 
-// ---- The socket ---------------------------------------------------------------------------------------------------
+// ---- The socket -----------------------------------------------------------------------------------------
 
 // OpenSSL's own socket BIO writes without MSG_NOSIGNAL; a program that links a library wants no SIGPIPE of it.
 static int socket_of(BIO *bio)
@@ -73,7 +73,7 @@ static int use_socket(struct link_tls *tls)
     return 1;
 }
 
-// ---- Beginning ----------------------------------------------------------------------------------------------------
+// ---- Beginning ------------------------------------------------------------------------------------------
 
 static int use_files(SSL_CTX *context, const struct tls_options *options, char *why, size_t why_size)
 {
@@ -150,7 +150,7 @@ void link_tls_end(struct link_tls *tls)
     ERR_clear_error();
 }
 
-// ---- Moving bytes -------------------------------------------------------------------------------------------------
+// ---- Moving bytes ---------------------------------------------------------------------------------------
 
 // An alert about our certificate, or about having none.
 static int is_refusal(unsigned long error)

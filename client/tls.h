@@ -13,17 +13,18 @@ struct tls_options {
 
 struct link_tls;
 
-// Begins on a connected socket, which stays the caller's. -EINVAL: a file that cannot be used; -ENOMEM; with a sentence.
+// Begins on a connected socket, which stays the caller's. -EINVAL: a file that cannot be used; -ENOMEM; with a
+// sentence.
 int link_tls_begin(struct link_tls **tls, int fd, const char *host, const struct tls_options *options, char *why,
               size_t why_size);
 void link_tls_end(struct link_tls *tls);  // says goodbye if that is possible at once; NULL is fine
 
-// 0: done. -EAGAIN: wait for link_tls_events(). -EACCES: one end does not accept the other's certificate; -EPROTO: not TLS;
-// other negative errno; with a sentence.
+// 0: done. -EAGAIN: wait for link_tls_events(). -EACCES: one end does not accept the other's certificate;
+// -EPROTO: not TLS; other negative errno; with a sentence.
 int link_tls_shake_hands(struct link_tls *tls, char *why, size_t why_size);
 
-// Bytes moved, at least 1. -EAGAIN: wait for link_tls_events(). link_tls_read: 0 is the end; -EACCES: the other end does not
-// accept our certificate (it may say so only now).
+// Bytes moved, at least 1. -EAGAIN: wait for link_tls_events(). link_tls_read: 0 is the end; -EACCES: the other
+// end does not accept our certificate (it may say so only now).
 ssize_t link_tls_read(struct link_tls *tls, void *bytes, size_t size);
 ssize_t link_tls_write(struct link_tls *tls, const void *bytes, size_t size);
 

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_US = 100 };              // what a call gets, even if the deadline is over: enough to keep a transition
+enum { LEAST_US = 100 };              // what a call gets, even if the deadline is over
 enum { GOODBYE_MS = 30000 };          // for the end, when nobody waits for advice
 
 struct controller {
@@ -48,7 +48,8 @@ static int fail(struct controller *c, int result, const char *sentence)
 static int is_kept(int result)
 {
     switch (result) {
-    case 0: case BEL_TIMEOUT: case BEL_DISCONNECTED: case BEL_DRAINING: case BEL_BUSY: case BEL_RATE: case BEL_PROTOCOL:
+    case 0: case BEL_TIMEOUT: case BEL_DISCONNECTED: case BEL_DRAINING: case BEL_BUSY: case BEL_RATE:
+    case BEL_PROTOCOL:
         return 1;
     default:
         return 0;
@@ -114,7 +115,8 @@ static void fall_back(struct controller *c)
     robot_command(c->robot, c->advice);
 }
 
-// Mostly the robot has sensed once since the last tick; after a pause of ours more often, and each of them counts.
+// Mostly the robot has sensed once since the last tick; after a pause of ours more often, and each of them
+// counts.
 static int tick(struct controller *c, int64_t due)
 {
     int64_t deadline = due + (int64_t)(c->options->deadline_us * 1e3);
@@ -177,7 +179,8 @@ int controller_run(struct outcome *out, const struct controller_options *options
                    struct bel_session *session, struct robot *robot)
 {
     const struct bel_model *model = bel_session_model(session);
-    size_t obs = model->observation_dim, act = model->action_dim, ticks = (size_t)(options->rate * options->seconds);
+    size_t obs = model->observation_dim, act = model->action_dim;
+    size_t ticks = (size_t)(options->rate * options->seconds);
     struct controller c = {.options = options, .out = out, .bel = bel, .session = session, .robot = robot,
                            .before = bel_session_count(session)};
     int64_t period = (int64_t)(1e9 / options->rate), begin = ticker_now() + 2 * period;

@@ -71,8 +71,8 @@ static int list_worlds(void)
 }
 
 enum {
-    OPTION_WORLD = 256, OPTION_CONNECT, OPTION_RATE, OPTION_SECONDS, OPTION_DEADLINE, OPTION_FALLBACK, OPTION_WATCHDOG,
-    OPTION_EPISODE, OPTION_SEED, OPTION_MODEL, OPTION_SESSION, OPTION_REALTIME, OPTION_TOKEN, OPTION_CA,
+    OPTION_WORLD = 256, OPTION_CONNECT, OPTION_RATE, OPTION_SECONDS, OPTION_DEADLINE, OPTION_FALLBACK,
+    OPTION_WATCHDOG, OPTION_EPISODE, OPTION_SEED, OPTION_MODEL, OPTION_SESSION, OPTION_REALTIME, OPTION_TOKEN, OPTION_CA,
     OPTION_CERTIFICATE, OPTION_KEY, OPTION_SERVER_NAME, OPTION_JSON, OPTION_HELP,
 };
 
@@ -148,8 +148,10 @@ static int read_options(struct options *o, int argc, char **argv)
     static const struct option long_options[] = {
         {"world", required_argument, NULL, OPTION_WORLD}, {"connect", required_argument, NULL, OPTION_CONNECT},
         {"rate", required_argument, NULL, OPTION_RATE}, {"seconds", required_argument, NULL, OPTION_SECONDS},
-        {"deadline", required_argument, NULL, OPTION_DEADLINE}, {"fallback", required_argument, NULL, OPTION_FALLBACK},
-        {"watchdog", required_argument, NULL, OPTION_WATCHDOG}, {"episode", required_argument, NULL, OPTION_EPISODE},
+        {"deadline", required_argument, NULL, OPTION_DEADLINE},
+        {"fallback", required_argument, NULL, OPTION_FALLBACK},
+        {"watchdog", required_argument, NULL, OPTION_WATCHDOG},
+        {"episode", required_argument, NULL, OPTION_EPISODE},
         {"seed", required_argument, NULL, OPTION_SEED}, {"model", required_argument, NULL, OPTION_MODEL},
         {"session", required_argument, NULL, OPTION_SESSION}, {"realtime", no_argument, NULL, OPTION_REALTIME},
         {"token-file", required_argument, NULL, OPTION_TOKEN}, {"ca", required_argument, NULL, OPTION_CA},
@@ -199,7 +201,8 @@ static int open_session(const struct options *o, struct bel *bel, struct bel_ses
     char id[64];
     snprintf(id, sizeof id, "controller-%d-%lld", (int)getpid(), (long long)time(NULL));
     if (!model) {
-        fprintf(stderr, "bel-controller: the daemon serves no model %s for %s\n", o->model ? o->model : "", world->name);
+        fprintf(stderr, "bel-controller: the daemon serves no model %s for %s\n", o->model ? o->model : "",
+                world->name);
         return EXIT_FAILED;
     }
     if (model->observation_dim != world->observation_dim || model->action_dim != world->action_dim) {

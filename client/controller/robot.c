@@ -1,7 +1,7 @@
 // The robot's process and the memory it shares with its controller; the contract is in robot.h.
 //
-// States go one way through a ring with one writer, commands the other way through one slot with a sequence lock. Nobody
-// ever waits for the other.
+// States go one way through a ring with one writer, commands the other way through one slot with a sequence
+// lock. Nobody ever waits for the other.
 #include "robot.h"
 
 #include "ticker.h"
@@ -211,11 +211,19 @@ void robot_command(struct robot *robot, const float *action)
     atomic_fetch_add(&shared->command_lock, 1);
 }
 
+static int has_ended(struct robot *robot)
+{
+    if (robot->process < 0 || waitpid(robot->process, NULL, WNOHANG) == 0)
+        return 0;
+    robot->process = -1;
+    return 1;
+}
+
 int robot_read(struct robot *robot, struct robot_state *state)
 {
     uint64_t told = atomic_load(&robot->shared->told), tick = robot->read + 1;
     if (told < tick)
-        return robot->process < 0 || waitpid(robot->process, NULL, WNOHANG) == 0 ? 0 : (robot->process = -1, -ECHILD);
+        return has_ended(robot) ? -ECHILD : 0;
     const struct slot *slot = &robot->shared->slots[tick % ROBOT_MEMORY];
     const float *numbers = numbers_of(robot, tick);
     state->tick = slot->tick;

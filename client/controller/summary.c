@@ -8,7 +8,8 @@
 
 enum { BAR = 50 };
 
-// How late the ticks were, in powers of two, as bars of the logarithm of how many, so that one in ten thousand shows.
+// How late the ticks were, in powers of two, as bars of the logarithm of how many, so that one in ten thousand
+// shows.
 static void print_histogram(const struct samples *late)
 {
     size_t counts[32] = {0}, most = 0;

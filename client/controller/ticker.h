@@ -27,6 +27,6 @@ void ticker_release(struct ticker *ticker);
 // Sleeps until the next tick. Returns when it was due.
 int64_t ticker_wait(struct ticker *ticker);
 
-// Runs this process before all ordinary ones and keeps its memory from being paged out. 0, or a negative errno where
-// the system does not allow it.
+// Runs this process before all ordinary ones and keeps its memory from being paged out. 0, or a negative errno
+// where the system does not allow it.
 int ticker_realtime(void);

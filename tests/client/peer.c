@@ -333,6 +333,7 @@ static void act(struct peer *peer, const struct wire_envelope *request, struct b
     uint64_t seq = acting ? request->act.seq : step->seq;
     enum wire_status status = acting ? WIRE_STATUS_NONE : WIRE_STATUS_ABSORBED;
     int repeated = !acting && seq <= book->is.seq, last = seq == book->is.seq;
+    int wanted = acting || (!step->last && (!repeated || last));
     int full = peer->full || trick == PEER_UNDURABLE_LOST;
     if (!acting && !has_seen(book, seq) && seq != book->is.seq + 1 && !last) {
         complain(peer, request->request_id, WIRE_OUT_OF_STEP, "seq", 0);
@@ -350,7 +351,7 @@ static void act(struct peer *peer, const struct wire_envelope *request, struct b
     uint64_t digest[2] = {book->is.digest, 0};
     struct wire_envelope reply = {
         .request_id = request->request_id, .kind = WIRE_ACTION,
-        .action = {.seq = seq, .action = {action, (!acting && step->last) || (repeated && !last) ? 0 : PEER_ACTION}, .status = status,
+        .action = {.seq = seq, .action = {action, wanted ? PEER_ACTION : 0}, .status = status,
                    .count = book->is.count, .digest = {(uint8_t *)digest, sizeof digest}, .task = book->is.task,
                    .reward_p = 0.5, .transition_p = 1, .queue_us = 3, .compute_us = 4,
                    .durable_seq = durable_seq(peer, book)},

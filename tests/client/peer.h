@@ -1,7 +1,7 @@
 #pragma once
 // A daemon for tests of the client: keeps books of sessions as the wire asks for, and plays one trick on the
-// next Step or Close when told to. Its belief is a plain sum over transitions, each counted once, so equal digests
-// mean that the same transitions arrived. Its actions tell which observation they answer.
+// next Step or Close when told to. Its belief is a plain sum over transitions, each counted once, so equal
+// digests mean that the same transitions arrived. Its actions tell which observation they answer.
 
 #include <stddef.h>
 #include <stdint.h>

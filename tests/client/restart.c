@@ -1,5 +1,5 @@
-// The client with the real daemon and its log: killed, stopped, its disk full. Whatever happens, the belief is the one
-// that the same transitions make in another session.
+// The client with the real daemon and its log: killed, stopped, its disk full. Whatever happens, the belief is
+// the one that the same transitions make in another session.
 //
 //     test_client_restart BELIEFD
 #include "tests/agent/sample.h"

@@ -59,8 +59,8 @@ static void begin(int mutual)
 
     unsigned port = free_port();
     snprintf(address, sizeof address, "tls:127.0.0.1:%u", port);
-    snprintf(settings, sizeof settings, "listen = %s\ntls_certificate = %s\ntls_key = %s\n%s%s\n", address, certificate, key,
-             mutual ? "tls_client_ca = " : "", mutual ? ca : "");
+    snprintf(settings, sizeof settings, "listen = %s\ntls_certificate = %s\ntls_key = %s\n%s%s\n", address,
+             certificate, key, mutual ? "tls_client_ca = " : "", mutual ? ca : "");
     struct model_shape shape = sample_small;
     shape.observation_dim = shape.action_dim = 2;
     model = sample_model(&shape, 7);
@@ -74,11 +74,13 @@ static void end(void)
     model_free(model);
 }
 
-static int try(const char *to, struct bel_options options, char *why, size_t size)
+static char why[512];
+
+static int attempt(const char *to, struct bel_options options)
 {
     struct bel *bel;
     options.deadline_ms = 20000;
-    int result = bel_connect(&bel, to, &options, why, size);
+    int result = bel_connect(&bel, to, &options, why, sizeof why);
     if (!result)
         bel_disconnect(bel);
     return result;
@@ -94,12 +96,12 @@ START_TEST(a_session_steps_over_tls_as_it_does_without)
 {
     enum { STEPS = 200, MANY = 900 };
     begin(0);
-    char why[512] = "";
     struct bel *bels[2];
     struct bel_session *sessions[2];
     struct bel_report reports[2];
     float actions[2][2], observation[2] = {0};
-    ck_result(bel_connect(&bels[0], address, &(struct bel_options){.ca_file = ca, .deadline_ms = 20000}, why, sizeof why), 0);
+    struct bel_options options = {.ca_file = ca, .deadline_ms = 20000};
+    ck_result(bel_connect(&bels[0], address, &options, why, sizeof why), 0);
     ck_result(bel_connect(&bels[1], daemon_under_test.unix_address, NULL, why, sizeof why), 0);
     for (int k = 0; k < 2; k++) {
         ck_assert_int_eq(bel_open(bels[k], &(struct bel_open){.id = k ? "plain" : "tls"}, &sessions[k]), 0);
@@ -130,12 +132,11 @@ END_TEST
 START_TEST(a_daemon_that_cannot_be_trusted_is_not_talked_to)
 {
     begin(0);
-    char why[512] = "";
-    ck_result(try(address, (struct bel_options){.ca_file = strangers}, why, sizeof why), BEL_DENIED);
+    ck_result(attempt(address, (struct bel_options){.ca_file = strangers}), BEL_DENIED);
     ck_assert_msg(strstr(why, "certificate is not accepted") != NULL, "%s", why);
-    ck_result(try(address, (struct bel_options){.ca_file = ca, .server_name = "bank.example"}, why, sizeof why), BEL_DENIED);
+    ck_result(attempt(address, (struct bel_options){.ca_file = ca, .server_name = "bank.example"}), BEL_DENIED);
     ck_assert_msg(strstr(why, "certificate is not accepted") != NULL, "%s", why);
-    ck_result(try(address, (struct bel_options){.ca_file = ca, .server_name = "plant.example"}, why, sizeof why), 0);
+    ck_result(attempt(address, (struct bel_options){.ca_file = ca, .server_name = "plant.example"}), 0);
     end();
 }
 END_TEST
@@ -143,9 +144,8 @@ END_TEST
 START_TEST(a_daemon_that_wants_a_certificate_is_shown_one)
 {
     begin(1);
-    char why[512] = "";
-    ck_result(try(address, (struct bel_options){.ca_file = ca, .certificate = robot_pem, .key = robot_key}, why, sizeof why), 0);
-    ck_result(try(address, (struct bel_options){.ca_file = ca}, why, sizeof why), BEL_DENIED);
+    ck_result(attempt(address, (struct bel_options){.ca_file = ca, .certificate = robot_pem, .key = robot_key}), 0);
+    ck_result(attempt(address, (struct bel_options){.ca_file = ca}), BEL_DENIED);
     end();
 }
 END_TEST
@@ -153,7 +153,6 @@ END_TEST
 START_TEST(files_that_cannot_be_used_are_named)
 {
     begin(0);
-    char why[512] = "";
     const struct { struct bel_options options; const char *word; } bad[] = {
         {{.ca_file = "/nonexistent/ca"}, "(ca_file)"},
         {{.ca_file = ca, .certificate = robot_key, .key = robot_key}, "(certificate)"},
@@ -161,7 +160,7 @@ START_TEST(files_that_cannot_be_used_are_named)
         {{.ca_file = ca, .certificate = robot_pem}, "(certificate, key)"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        ck_result(try(address, bad[i].options, why, sizeof why), BEL_INVALID);
+        ck_result(attempt(address, bad[i].options), BEL_INVALID);
         ck_assert_msg(strstr(why, bad[i].word) != NULL, "%s: %s", bad[i].word, why);
     }
     end();
@@ -171,14 +170,14 @@ END_TEST
 START_TEST(tls_where_there_is_none_and_none_where_there_is_end_with_a_sentence)
 {
     begin(0);
-    char why[512] = "", wrong[64];
+    char wrong[64];
     snprintf(wrong, sizeof wrong, "tls:%s", daemon_under_test.tcp_address + strlen("tcp:"));
-    int result = try(wrong, (struct bel_options){.ca_file = ca}, why, sizeof why);
+    int result = attempt(wrong, (struct bel_options){.ca_file = ca});
     ck_assert_msg(result == BEL_PROTOCOL || result == BEL_DISCONNECTED, "%s: %s", bel_result_name(result), why);
     ck_assert_str_ne(why, "");
     why[0] = 0;
     snprintf(wrong, sizeof wrong, "tcp:%s", address + strlen("tls:"));
-    result = try(wrong, (struct bel_options){0}, why, sizeof why);
+    result = attempt(wrong, (struct bel_options){0});
     ck_assert_msg(result == BEL_PROTOCOL || result == BEL_DISCONNECTED, "%s: %s", bel_result_name(result), why);
     ck_assert_str_ne(why, "");
     end();
@@ -188,12 +187,12 @@ END_TEST
 START_TEST(a_handshake_that_does_not_go_on_ends_with_the_deadline)
 {
     begin(0);
-    char why[512] = "";
     struct bel *bel;
     process_signal(&daemon_under_test.process, SIGSTOP);
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
-    ck_result(bel_connect(&bel, address, &(struct bel_options){.ca_file = ca, .deadline_ms = 100}, why, sizeof why), BEL_TIMEOUT);
+    struct bel_options options = {.ca_file = ca, .deadline_ms = 100};
+    ck_result(bel_connect(&bel, address, &options, why, sizeof why), BEL_TIMEOUT);
     clock_gettime(CLOCK_MONOTONIC, &to);
     double took = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
     ck_assert_msg(took >= 0.099 && took < 5, "took %g s", took);
