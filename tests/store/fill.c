@@ -1,9 +1,10 @@
 // Fills an experience log as a daemon would, with beliefs that are true, and brings sessions back from one: what
 // do they cost?
 //
-//     fill DIRECTORY SESSIONS TRANSITIONS [RATE]   shape M of docs/performance.md; RATE a second, 0: as fast as it goes
-//     fill --recover DIRECTORY                     every session with all its transitions, into a belief again
+//     fill DIRECTORY SESSIONS TRANSITIONS [RATE [TOGETHER]]   shape M of docs/performance.md
+//     fill --recover DIRECTORY                                every session with all its transitions, into a belief again
 //
+// RATE a second, 0: as fast as it goes. TOGETHER sessions take turns until they are done, then the next ones; 0: all.
 // Prints one JSON object.
 
 #include "daemon/store/store.h"
@@ -71,7 +72,24 @@ static void save_model(struct store *store, const struct model *model, const cha
     free(bytes);
 }
 
-static int fill(const char *directory, size_t sessions, uint64_t transitions, double rate)
+// Whose turn it is, and the transition's number: transition i of all.
+struct turn {
+    size_t session;
+    uint64_t seq;
+};
+
+static struct turn turn_of(uint64_t i, size_t sessions, uint64_t transitions, size_t together)
+{
+    uint64_t share = together * (transitions / sessions);
+    size_t group = (size_t)(share ? i / share : 0), groups = (sessions + together - 1) / together;
+    if (group >= groups)
+        group = groups - 1;
+    size_t first = group * together, count = sessions - first < together ? sessions - first : together;
+    uint64_t within = i - group * share;
+    return (struct turn){first + (size_t)(within % count), within / count + 1};
+}
+
+static int fill(const char *directory, size_t sessions, uint64_t transitions, double rate, size_t together)
 {
     struct model_shape shape = sample_bench(SHAPE_M);
     struct model *model = sample_model(&shape, 1);
@@ -98,11 +116,12 @@ static int fill(const char *directory, size_t sessions, uint64_t transitions, do
     double putting = 0;
     uint64_t last = 0, waits = 0;
     for (uint64_t done = 0; done < transitions;) {
+        struct turn turns[AGENT_BATCH_LIMIT];
         size_t count = 0;
         for (; count < AGENT_BATCH_LIMIT && done + count < transitions; count++) {
-            uint64_t i = done + count;
-            items[count] = pool[(i % sessions * 131 + i / sessions) % POOL];
-            items[count].belief = &beliefs[i % sessions];
+            turns[count] = turn_of(done + count, sessions, transitions, together);
+            items[count] = pool[(turns[count].session * 131 + turns[count].seq) % POOL];
+            items[count].belief = &beliefs[turns[count].session];
         }
         agent_observe(model, scratch, items, count);
         uint8_t digests[AGENT_BATCH_LIMIT][STORE_DIGEST_SIZE];
@@ -110,10 +129,10 @@ static int fill(const char *directory, size_t sessions, uint64_t transitions, do
             digest_of(digests[k], items[k].belief);
         double before = now(CLOCK_THREAD_CPUTIME_ID);
         for (size_t k = 0; k < count; k++) {
-            uint64_t i = done + k, seq = i / sessions + 1;
+            uint64_t seq = turns[k].seq;
             struct agent_belief *belief = items[k].belief;
             struct store_transition t = {
-                .session = ids[i % sessions], .seq = seq, .task = 1, .status = items[k].status == OBSERVE_ABSORBED ? 1 : 4,
+                .session = ids[turns[k].session], .seq = seq, .task = 1, .status = items[k].status == OBSERVE_ABSORBED ? 1 : 4,
                 .observation = items[k].observation, .action = items[k].action,
                 .next_observation = items[k].next_observation, .observation_dim = model->observation_dim,
                 .action_dim = model->action_dim, .reward = items[k].reward, .first = seq % EPISODE == 1,
@@ -251,6 +270,10 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--recover") == 0)
         return recover(argv[2]);
     if (argc < 4)
-        stop("DIRECTORY SESSIONS TRANSITIONS [RATE], or --recover DIRECTORY");
-    return fill(argv[1], strtoul(argv[2], NULL, 10), strtoull(argv[3], NULL, 10), argc > 4 ? strtod(argv[4], NULL) : 0);
+        stop("DIRECTORY SESSIONS TRANSITIONS [RATE [TOGETHER]], or --recover DIRECTORY");
+    size_t sessions = strtoul(argv[2], NULL, 10), together = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
+    if (sessions == 0)
+        stop("SESSIONS is a number from 1");
+    return fill(argv[1], sessions, strtoull(argv[3], NULL, 10), argc > 4 ? strtod(argv[4], NULL) : 0,
+                together && together < sessions ? together : sessions);
 }
