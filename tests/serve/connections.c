@@ -10,7 +10,7 @@
 START_TEST(hello_tells_what_is_served)
 {
     struct wire_envelope reply =
-        peer_ask(&peer, (struct wire_envelope){.kind = WIRE_HELLO, .hello = {"test \n\" 1"}});
+        peer_ask(&peer, (struct wire_envelope){.kind = WIRE_HELLO, .hello = {.client = "test \n\" 1"}});
     ck_assert_int_eq(reply.kind, WIRE_WELCOME);
     ck_assert_str_eq(reply.welcome.server, SERVER_NAME);
     ck_assert_uint_eq(reply.welcome.protocol, WIRE_PROTOCOL);
@@ -47,7 +47,7 @@ static size_t scenario(uint8_t *bytes, size_t room)
         if (seq % 7 == 0)
             requests[count++] = ping;
         if (seq % 11 == 0)
-            requests[count++] = (struct wire_envelope){.kind = WIRE_ACT, .act = {2, 1, {wrong, 2}}};
+            requests[count++] = (struct wire_envelope){.kind = WIRE_ACT, .act = {.handle = 2, .seq = 1, .observation = {wrong, 2}}};
     }
     requests[count++] = get_belief(1);
     requests[count++] = reset(1, WIRE_TASK, 1);

@@ -319,7 +319,7 @@ START_TEST(a_full_disk_is_told_and_loses_nothing)
         .kind = WIRE_RESET, .reset = {.handle = life.handle, .scope = WIRE_TASK, .task = life.task}};
     peer_refused(&life.caller, reset, WIRE_UNDURABLE, "");
     // To forget is how it gets smaller.
-    struct wire_envelope forget = {.kind = WIRE_CLOSE, .close = {second, .forget = 1}};
+    struct wire_envelope forget = {.kind = WIRE_CLOSE, .close = {.handle = second, .forget = 1}};
     ck_assert_int_eq(peer_ask(&life.caller, forget).kind, WIRE_DONE);
     life_leave(&life);
     life_open(&life);
@@ -350,7 +350,7 @@ START_TEST(forgotten_is_forgotten_on_disk_too)
     life_open(&life);
     live(5);
     ck_assert_int_eq(
-        peer_ask(&life.caller, (struct wire_envelope){.kind = WIRE_CLOSE, .close = {life.handle, .forget = 1}}).kind,
+        peer_ask(&life.caller, (struct wire_envelope){.kind = WIRE_CLOSE, .close = {.handle = life.handle, .forget = 1}}).kind,
         WIRE_DONE);
     die_and_come_back();
     struct caller caller = peer_connect(world.server);

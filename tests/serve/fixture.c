@@ -111,22 +111,22 @@ void live(uint64_t last)
 
 struct wire_envelope opening(const char *session, const char *name, int hold_prior)
 {
-    return (struct wire_envelope){.kind = WIRE_OPEN, .open = {session, name, hold_prior}};
+    return (struct wire_envelope){.kind = WIRE_OPEN, .open = {.session = session, .model = name, .hold_prior = hold_prior}};
 }
 
 struct wire_envelope closing(uint32_t number, int forget)
 {
-    return (struct wire_envelope){.kind = WIRE_CLOSE, .close = {number, forget}};
+    return (struct wire_envelope){.kind = WIRE_CLOSE, .close = {.handle = number, .forget = forget}};
 }
 
 struct wire_envelope get_belief(uint32_t number)
 {
-    return (struct wire_envelope){.kind = WIRE_GET_BELIEF, .get_belief = {number, 1, 1, 1}};
+    return (struct wire_envelope){.kind = WIRE_GET_BELIEF, .get_belief = {.handle = number, .sums = 1, .weights = 1, .estimate = 1}};
 }
 
 struct wire_envelope reset(uint32_t number, enum wire_scope scope, uint32_t task)
 {
-    return (struct wire_envelope){.kind = WIRE_RESET, .reset = {number, scope, task}};
+    return (struct wire_envelope){.kind = WIRE_RESET, .reset = {.handle = number, .scope = scope, .task = task}};
 }
 
 const struct wire_envelope ping = {.kind = WIRE_PING};

@@ -377,7 +377,7 @@ START_TEST(whatever_happens_the_belief_is_the_sum)
             standing = 0;
         }
         kinds[kind < 8 ? kind : 8]++;
-        reply = peer_ask(&life.caller, (struct wire_envelope){.kind = WIRE_GET_BELIEF, .get_belief = {life.handle}});
+        reply = peer_ask(&life.caller, (struct wire_envelope){.kind = WIRE_GET_BELIEF, .get_belief = {.handle = life.handle}});
         ck_assert_int_eq(reply.kind, WIRE_BELIEF);
         life_check(&life, reply.belief.digest);
     }

@@ -19,7 +19,9 @@ static struct wire_envelope observing(const struct robot *whose, uint32_t writer
             seqs[i], {copies[i].observation, model->observation_dim}, {copies[i].action, model->action_dim},
             copies[i].reward, {copies[i].next, model->observation_dim}};
     }
-    return (struct wire_envelope){.kind = WIRE_OBSERVE, .observe = {handle, writer, 0, transitions, count}};
+    return (struct wire_envelope){
+        .kind = WIRE_OBSERVE,
+        .observe = {.handle = handle, .writer = writer, .transitions = transitions, .transition_count = count}};
 }
 
 START_TEST(any_order_and_any_repetition_give_one_belief)

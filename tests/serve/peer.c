@@ -163,7 +163,7 @@ struct wire_error peer_refused(struct caller *peer, struct wire_envelope request
 struct wire_opened peer_open(struct caller *peer, const char *session, const char *model)
 {
     struct wire_envelope reply =
-        peer_ask(peer, (struct wire_envelope){.kind = WIRE_OPEN, .open = {session, model, 0}});
+        peer_ask(peer, (struct wire_envelope){.kind = WIRE_OPEN, .open = {.session = session, .model = model}});
     ck_assert_int_eq(reply.kind, WIRE_OPENED);
     return reply.opened;
 }
@@ -183,7 +183,8 @@ struct wire_envelope robot_act(struct robot *robot, uint32_t handle, uint64_t se
 {
     robot_live(robot, seq);
     return (struct wire_envelope){
-        .kind = WIRE_ACT, .act = {handle, seq, {robot->next, robot->model->observation_dim}}};
+        .kind = WIRE_ACT,
+        .act = {.handle = handle, .seq = seq, .observation = {robot->next, robot->model->observation_dim}}};
 }
 
 struct wire_envelope robot_step(struct robot *robot, uint32_t handle, uint64_t seq)
@@ -191,6 +192,6 @@ struct wire_envelope robot_step(struct robot *robot, uint32_t handle, uint64_t s
     robot_live(robot, seq);
     return (struct wire_envelope){
         .kind = WIRE_STEP,
-        .step = {handle, seq, 0, {robot->next, robot->model->observation_dim}, robot->reward,
-                 {robot->action, robot->model->action_dim}, 0}};
+        .step = {.handle = handle, .seq = seq, .observation = {robot->next, robot->model->observation_dim},
+                 .reward = robot->reward, .action = {robot->action, robot->model->action_dim}}};
 }

@@ -129,7 +129,10 @@ START_TEST(tasks_and_episodes_end)
     const struct wire_transition old = {
         1, {robot.observation, model->observation_dim}, {robot.action, model->action_dim}, robot.reward,
         {robot.next, model->observation_dim}};
-    reply = peer_ask(&peer, (struct wire_envelope){.kind = WIRE_OBSERVE, .observe = {handle, 1, 1, &old, 1}});
+    reply = peer_ask(&peer, (struct wire_envelope){
+                                .kind = WIRE_OBSERVE,
+                                .observe = {.handle = handle, .writer = 1, .task = 1, .transitions = &old,
+                                            .transition_count = 1}});
     ck_assert_int_eq(reply.observed.status[0], WIRE_STATUS_OTHER_TASK);
     ck_assert_uint_eq(reply.observed.count, 0);
     struct wire_envelope step = robot_step(&robot, handle, 6);
