@@ -13,19 +13,16 @@
 #include "serve.h"
 
 #include "call.h"
+#include "load.h"
 
 #include "proto/frame.h"
 #include "proto/wire.h"
 #include "shape.h"
-#include "daemon/base/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <math.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +35,7 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS = 64, FRAME = 4096, OBSERVATIONS = 256, TURN = 200, WARM_UP = 2000, SAMPLES_LIMIT = 1 << 21,
+    CLIENTS = 64, FRAME = 4096, TURN = 200, WARM_UP = 2000, SAMPLES_LIMIT = 1 << 21,
     READY_FD = 3,
 };
 static const double SLICE = 0.1;  // seconds of one turn with 64 clients
@@ -84,9 +81,6 @@ struct client {
 };
 
 static char directory[96], model_path[128], log_path[128];
-static size_t observation_dim;
-static float observations[OBSERVATIONS][64];  // of any shape
-static float rewards[OBSERVATIONS];  // noise: a belief that explains them without error is refined each time
 
 static double now(void)
 {
@@ -102,42 +96,7 @@ static double cpu_of(const struct server *server)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bel-bench: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
 // ---- Servers --------------------------------------------------------------------------------------------------
-
-static void run_on(int cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
-// The last processor that this program may use, for the servers: the first ones get most of the machine's
-// interrupts. *other is the one before it, or the same if there is only one.
-static int processor(int *other)
-{
-    cpu_set_t set;
-    int last = -1;
-    *other = 0;
-    for (int cpu = 0; sched_getaffinity(0, sizeof set, &set) == 0 && cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &set)) {
-            *other = last < 0 ? cpu : last;
-            last = cpu;
-        }
-    return last < 0 ? 0 : last;
-}
 
 // The servers' last words.
 static void show_log(void)
@@ -156,11 +115,11 @@ static void start(struct server *server, int cpu, char **argv)
     int ready[2];
     char word[8];
     if (pipe2(ready, O_CLOEXEC))
-        die("no pipe: %s", strerror(errno));
+        load_die("no pipe: %s", strerror(errno));
     server->pid = fork();
     if (server->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        run_on(cpu);
+        load_run_on(cpu);
         dup2(open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), STDERR_FILENO);
         if (ready[1] == READY_FD)
             fcntl(READY_FD, F_SETFD, 0);
@@ -174,27 +133,9 @@ static void start(struct server *server, int cpu, char **argv)
     if (server->pid < 0 || read(ready[0], word, sizeof word) < 6 ||
         clock_getcpuclockid(server->pid, &server->clock)) {
         show_log();
-        die("%s does not start", argv[0]);
+        load_die("%s does not start", argv[0]);
     }
     close(ready[0]);
-}
-
-static int exists(char *out, size_t room, const char *place, const char *rest)
-{
-    return (size_t)snprintf(out, room, "%s/%s", place, rest) < room && access(out, X_OK) == 0;
-}
-
-static void find_daemon(char *out, size_t room)
-{
-    char self[4096];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[size > 0 ? size : 0] = 0;
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = 0;
-    if (!exists(out, room, self, "../daemon/beliefd") && !exists(out, room, self, "beliefd") &&
-        !exists(out, room, self, "../sbin/beliefd"))
-        die("there is no beliefd beside bel-bench; --daemon tells where it is");
 }
 
 // ---- One request ----------------------------------------------------------------------------------------------
@@ -213,7 +154,7 @@ static void next_request(struct client *client, enum wire_kind kind, uint8_t *by
 {
     static const float executed[SHAPE_ACTION] = {0.1f, -0.2f, 0.3f, -0.4f, 0.5f, -0.6f};
     struct wire_arena arena = fresh_arena();
-    struct wire_floats observation = {observations[client->seq % OBSERVATIONS], observation_dim};
+    struct wire_floats observation = {load_observation(client->seq), load_dim()};
     struct wire_envelope request = {.request_id = ++client->id, .kind = kind};
     const char *session = client->call ? client->session : NULL;
     uint32_t handle = client->call ? 0 : 1;
@@ -226,30 +167,30 @@ static void next_request(struct client *client, enum wire_kind kind, uint8_t *by
     } else {
         request.step = (struct wire_step){
             .handle = handle, .session = session, .epoch = epoch, .seq = ++client->seq, .task = 1,
-            .observation = observation, .reward = rewards[client->seq % OBSERVATIONS], .action = {executed, SHAPE_ACTION}};
+            .observation = observation, .reward = load_reward(client->seq), .action = {executed, SHAPE_ACTION}};
     }
     uint8_t frame[FRAME];
     long written = wire_encode(client->call ? frame : bytes, FRAME, &request, &arena);
     if (written < 0 || written > FRAME)
-        die("a request does not fit");
+        load_die("a request does not fit");
     *size = (size_t)written;
     if (client->call) {
         const char *method = kind == WIRE_OPEN ? "Open" : kind == WIRE_ACT ? "Act" : "Step";
         *size = bench_call_ask(client->call, method, wire_body(frame, (size_t)written), bytes, FRAME);
     }
     if (*size == 0)
-        die("a request does not fit");
+        load_die("a request does not fit");
 }
 
 static void check_reply(const struct client *client, const struct wire_envelope *reply)
 {
     if (reply->kind == WIRE_ERROR)
-        die("%s says %s (%s): %s", client->server->name, wire_error_name(reply->error.code), reply->error.field,
+        load_die("%s says %s (%s): %s", client->server->name, wire_error_name(reply->error.code), reply->error.field,
             reply->error.message);
     if (reply->kind == WIRE_OPENED && reply->opened.handle != (client->call ? 0 : 1))
-        die("%s: a handle of %u", client->server->name, reply->opened.handle);
+        load_die("%s: a handle of %u", client->server->name, reply->opened.handle);
     if (reply->kind == WIRE_ACTION && reply->action.status != WIRE_STATUS_ABSORBED && reply->action.seq > 1)
-        die("%s: transition %llu was not absorbed: %s", client->server->name, (unsigned long long)reply->action.seq,
+        load_die("%s: transition %llu was not absorbed: %s", client->server->name, (unsigned long long)reply->action.seq,
             wire_status_name(reply->action.status));
 }
 
@@ -259,12 +200,12 @@ static int take_grpc_reply(struct client *client, enum wire_kind kind)
     struct wire_envelope reply;
     int whole = bench_call_take(client->call, &client->in, &body);
     if (whole < 0)
-        die("%s refuses a call: %s", client->server->name, bench_call_why(client->call));
+        load_die("%s refuses a call: %s", client->server->name, bench_call_why(client->call));
     if (whole == 0)
         return 0;
     struct wire_arena arena = fresh_arena();
     if (wire_decode_body(&reply, kind == WIRE_OPEN ? WIRE_OPENED : WIRE_ACTION, body.bytes, body.size, &arena))
-        die("%s does not answer what was asked", client->server->name);
+        load_die("%s does not answer what was asked", client->server->name);
     check_reply(client, &reply);
     return 1;
 }
@@ -278,13 +219,13 @@ static int take_reply(struct client *client, enum wire_kind kind)
         return take_grpc_reply(client, kind);
     int whole = frame_next(&client->in, FRAME, &body, &size);
     if (whole < 0)
-        die("%s: a reply that is too long", client->server->name);
+        load_die("%s: a reply that is too long", client->server->name);
     if (whole == 0)
         return 0;
     struct wire_arena arena = fresh_arena();
     struct wire_envelope reply;
     if (wire_decode(&reply, body, size, &arena) || reply.request_id != client->id)
-        die("%s does not answer what was asked", client->server->name);
+        load_die("%s does not answer what was asked", client->server->name);
     check_reply(client, &reply);
     frame_buffer_consume(&client->in, FRAME_HEADER_SIZE + size);
     return 1;
@@ -295,14 +236,14 @@ static void receive(struct client *client)
     uint8_t *room = frame_buffer_reserve(&client->in, FRAME / 2);
     ssize_t got = recv(client->fd, room, client->in.capacity - client->in.end, 0);
     if (got <= 0)
-        die("%s hung up", client->server->name);
+        load_die("%s hung up", client->server->name);
     frame_buffer_append(&client->in, (size_t)got);
 }
 
 static void send_all(struct client *client, const uint8_t *frame, size_t size)
 {
     if (send(client->fd, frame, size, MSG_NOSIGNAL) != (ssize_t)size)
-        die("%s does not take a request", client->server->name);
+        load_die("%s does not take a request", client->server->name);
 }
 
 // One round trip, microseconds from the write until the reply is whole; over gRPC that is when its last trailer was
@@ -336,9 +277,9 @@ static void join(struct client *client, struct server *server)
     *client = (struct client){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .server = server};
     if (client->fd < 0 || frame_buffer_init(&client->in, FRAME, FRAME) ||
         connect(client->fd, (struct sockaddr *)&to, sizeof to))
-        die("no connection to %s: %s", server->name, strerror(errno));
+        load_die("no connection to %s: %s", server->name, strerror(errno));
     if (server->is_grpc && !(client->call = bench_call_new()))
-        die("no memory");
+        load_die("no memory");
     static unsigned opened;
     snprintf(client->session, sizeof client->session, "bench-%d-%u", (int)getpid(), ++opened);
     ask(client, WIRE_OPEN);
@@ -410,7 +351,7 @@ static void many_clients(struct server servers[2], double seconds)
             join(&clients[s][i], &servers[s]);
             struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[s][i]};
             if (epoll_ctl(polls[s], EPOLL_CTL_ADD, clients[s][i].fd, &event))
-                die("no epoll: %s", strerror(errno));
+                load_die("no epoll: %s", strerror(errno));
         }
         slice(polls[s], clients[s], SLICE);  // warm
     }
@@ -501,24 +442,19 @@ static void save_model(char shape)
     char why[256];
     struct model *model = shape_model(shape, why, sizeof why);
     if (!model)
-        die("%s", why);
-    observation_dim = model->observation_dim;
+        load_die("%s", why);
+    load_prepare(model->observation_dim);  // rewards are noise: a belief without error is refined each time
     int error = model_save(model, model_path);
     if (error)
-        die("%s: %s", model_path, strerror(-error));
+        load_die("%s: %s", model_path, strerror(-error));
     model_free(model);
-    struct random_stream stream = random_stream(2, 0, 0, 0);
-    for (size_t i = 0; i < OBSERVATIONS; i++) {
-        for (size_t k = 0; k < observation_dim; k++)
-            observations[i][k] = (float)random_normal(&stream);
-        rewards[i] = (float)random_normal(&stream);
-    }
 }
 
 static int read_options(struct options *options, int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"shape", required_argument, NULL, 's'}, {"door", required_argument, NULL, 'o'}, {"seconds", required_argument, NULL, 't'},
+        {"shape", required_argument, NULL, 's'}, {"door", required_argument, NULL, 'o'},
+        {"seconds", required_argument, NULL, 't'},
         {"daemon", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'}, {0}};
     int option;
@@ -565,13 +501,13 @@ int bench_serve(int argc, char **argv)
     char daemon[4096], listen[160];
     if (options.daemon)
         snprintf(daemon, sizeof daemon, "%s", options.daemon);
-    else
-        find_daemon(daemon, sizeof daemon);
+    else if (!load_find_daemon(daemon, sizeof daemon))
+        load_die("there is no beliefd beside bel-bench; --daemon tells where it is");
 
     const char *temporary = getenv("TMPDIR");
     snprintf(directory, sizeof directory, "%.64s/bel-bench.XXXXXX", temporary ? temporary : "/tmp");
     if (!mkdtemp(directory))
-        die("%s: %s", directory, strerror(errno));
+        load_die("%s: %s", directory, strerror(errno));
     atexit(clean_up);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -582,10 +518,10 @@ int bench_serve(int argc, char **argv)
     snprintf(listen, sizeof listen, "unix:%s", servers[1].path);
     for (int s = 0; s < 2; s++)
         if (!(servers[s].samples = malloc(SAMPLES_LIMIT * sizeof *servers[s].samples)))
-            die("no memory for samples");
+            load_die("no memory for samples");
 
     save_model(options.shape);
-    int other, cpu = processor(&other);
+    int other, cpu = load_processors(&other);
     char *arguments[] = {daemon, "--listen", listen, "--model", model_path, "--ready-fd", "3", NULL};
     start(&servers[1], cpu, arguments);
     if (options.is_grpc) {
@@ -596,9 +532,9 @@ int bench_serve(int argc, char **argv)
     } else {
         start(&servers[0], cpu, (char *[]){"/proc/self/exe", "echo-server", servers[0].path, NULL});
     }
-    run_on(cpu);
+    load_run_on(cpu);
     one_client(servers, options.seconds / 2);
-    run_on(other);
+    load_run_on(other);
     many_clients(servers, options.seconds / 2);
     for (int s = 0; s < 2; s++)
         qsort(servers[s].samples, servers[s].sample_count, sizeof *servers[s].samples, ascending);
