@@ -83,7 +83,8 @@ static ssize_t read_replies(nghttp2_session *http2, int32_t stream, uint8_t *out
     if (size == held && call->state == CALL_ENDED) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (!call->is_plain) {
-            struct trailers trailers = {.count = 0};
+            struct trailers trailers;
+            trailers.count = 0;
             add_status(grpc->server, &trailers, call);
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
             if (nghttp2_submit_trailer(http2, stream, trailers.list, trailers.count))
@@ -198,7 +199,10 @@ static void say_status(struct grpc *grpc, struct grpc_call *call)
         send_replies(grpc, call);
         return;
     }
-    struct trailers trailers = {.list = {status, type}, .count = 2};
+    struct trailers trailers;
+    trailers.list[0] = status;
+    trailers.list[1] = type;
+    trailers.count = 2;
     if (call->fault == FAULT_ENCODING)
         trailers.list[trailers.count++] = encoding;
     add_status(grpc->server, &trailers, call);
