@@ -3,6 +3,7 @@
 #include "loop_internal.h"
 
 #include "log.h"
+#include "operations.h"
 #include "server.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 511, ACCEPT_AT_ONCE = 64, LISTEN_AGAIN_MS = 200 };
+enum { ACCEPT_AT_ONCE = 64, CONTROL_MODE = 0600, LISTEN_AGAIN_MS = 200 };
 
 // A connection on its way to its loop.
 struct newcomer {
@@ -100,14 +101,14 @@ static int open_one(struct loops *loops, const struct address *address, int is_c
 {
     struct listener *listener = &loops->listeners[loops->listener_count++];
     *listener = (struct listener){.loops = loops, .address = address, .is_control = is_control};
-    int error = listener_open(&listener->socket, address, loops->config->socket_mode, why, why_size);
+    int error = operations_listen(loops, &listener->socket, address, is_control ? CONTROL_MODE : loops->config->socket_mode,
+                                  why, why_size);
     if (error)
         return error;
-    error = listen(listener->socket.fd, BACKLOG) ? -errno
-                                                 : uv_poll_init(&loops->loop[0]->uv, &listener->poll, listener->socket.fd);
+    error = uv_poll_init(&loops->loop[0]->uv, &listener->poll, listener->socket.fd);
     listener->poll.data = listener;
     if (error) {
-        snprintf(why, why_size, "%s: %s", address->text, strerror(-error));
+        snprintf(why, why_size, "%s: %s", address->text, uv_strerror(error));
         listener_unlink(&listener->socket);
         close(listener->socket.fd);
         return error;
@@ -122,12 +123,12 @@ int loops_listen(struct loops *loops, char *why, size_t why_size)
     const struct config *config = loops->config;
     uv_timer_init(&loops->loop[0]->uv, &loops->listen_again);
     loops->listen_again.data = loops;
-    for (size_t i = 0; i < config->listen_count; i++) {
-        int error = open_one(loops, &config->listen[i], 0, why, why_size);
-        if (error)
-            return error;
-    }
-    int error = *config->control.text ? open_one(loops, &config->control, 1, why, why_size) : 0;
+    int error = operations_begin(loops, why, why_size);
+    for (size_t i = 0; i < config->listen_count && !error; i++)
+        error = open_one(loops, &config->listen[i], 0, why, why_size);
+    if (error)
+        return error;
+    error = *config->control.text ? open_one(loops, &config->control, 1, why, why_size) : 0;
     if (!error)
         poll_all(loops);
     return error;

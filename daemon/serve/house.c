@@ -155,19 +155,33 @@ struct catalogue *house_catalogue(struct house *house)
     return catalogue;
 }
 
-int house_ready(struct house *house, char *why, size_t why_size)
+int house_alive(struct house *house, char *why, size_t why_size)
 {
     int error = 0;
     uint64_t now_us = house->options.clock_us();
     pthread_mutex_lock(&house->lock);
-    if (house->catalogue->count == 0)
+    for (size_t i = 0; i < house->options.servers && !error; i++) {
+        const struct server *server = house->servers[i];
+        uint64_t beat_us = server ? count_of(&server->metrics.beat_us) : 0;
+        if (beat_us && now_us > beat_us && now_us - beat_us > BEAT_LIMIT_US)
+            error = refuse(why, why_size, -EAGAIN, "loop %zu does not turn", i);
+    }
+    pthread_mutex_unlock(&house->lock);
+    return error;
+}
+
+int house_ready(struct house *house, char *why, size_t why_size)
+{
+    int error = house_alive(house, why, why_size);
+    pthread_mutex_lock(&house->lock);
+    if (house->catalogue->count == 0 && !error)
         error = refuse(why, why_size, -EAGAIN, "no model is served");
     for (size_t i = 0; i < house->options.servers && !error; i++) {
         const struct server *server = house->servers[i];
-        if (!server)
+        if (!server || !count_of(&server->metrics.beat_us))
             error = refuse(why, why_size, -EAGAIN, "loop %zu has not begun, or has ended", i);
-        else if (now_us - count_of(&server->metrics.beat_us) > BEAT_LIMIT_US)
-            error = refuse(why, why_size, -EAGAIN, "loop %zu does not turn", i);
+        else if (count_of(&server->metrics.draining))
+            error = refuse(why, why_size, -EAGAIN, "it is draining");
     }
     pthread_mutex_unlock(&house->lock);
     struct store_stats stats;

@@ -71,7 +71,9 @@ int house_load_model(struct house *house, const uint8_t *file, size_t file_size,
 int house_unload_model(struct house *house, const char *name, char *why, size_t why_size);
 int house_alias_model(struct house *house, const char *alias, const char *model, char *why, size_t why_size);
 
-// For the programs around: readiness (all models warm, every loop alive, the log not refusing), with a sentence if not.
+// For the programs around. Alive: every loop that has begun and not ended turns. If not, with a sentence.
+int house_alive(struct house *house, char *why, size_t why_size);
+// Readiness (all models warm, every loop alive, the log not refusing), with a sentence if not.
 int house_ready(struct house *house, char *why, size_t why_size);
 // Reads models (their paths, and the model directory) and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
 // line. 0, or -EINVAL if anything was refused (the rest took effect).

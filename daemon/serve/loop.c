@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "loop_internal.h"
+#include "operations.h"
 #include "server.h"
 
 #include <errno.h>
@@ -136,6 +137,7 @@ static void give_up(uv_timer_t *timer)
 
 static void begin_drain(struct loops *loops)
 {
+    operations_stopping();
     loops_stop_listening(loops);
     uv_timer_start(&loops->drain_limit, give_up, loops->config->drain_us / 1000, 0);
     atomic_store(&loops->drain, 1);
@@ -162,12 +164,20 @@ static void asked_to_drain(uv_async_t *async)
     begin_drain(loops);
 }
 
+struct reload {
+    struct job job;
+    struct loops *loops;
+};
+
 // By the helper, so that nobody waits.
 static void reload(struct job *job, struct house *house)
 {
     char why[RELOAD_WHY_SIZE];
-    if (house)
+    struct loops *loops = ((struct reload *)job)->loops;
+    if (house) {
         house_reload(house, why, sizeof why);  // what is refused is logged
+        operations_ready(loops);
+    }
     free(job);
 }
 
@@ -175,11 +185,13 @@ static void hung_up(uv_signal_t *handle, int number)
 {
     struct loops *loops = handle->data;
     log_event(LOG_INFO, "reloading", LOG_NUMBER("signal", number));
-    struct job *job = calloc(1, sizeof *job);
+    struct reload *job = calloc(1, sizeof *job);
     if (job)
-        job->run = reload;
-    if (!job || helper_post(&loops->house->helper, loops->house, job)) {
+        *job = (struct reload){.job.run = reload, .loops = loops};
+    operations_reloading();
+    if (!job || helper_post(&loops->house->helper, loops->house, &job->job)) {
         log_event(LOG_ERROR, "not_reloaded", LOG_TEXT("why", "no memory, or no thread"));
+        operations_ready(loops);
         free(job);
     }
 }
@@ -335,15 +347,19 @@ int loops_run(struct loops *loops, struct house *house, const struct config *con
     if (!error)
         error = loops_listen(loops, why, why_size);
     if (!error)
+        error = operations_start(loops, why, why_size);
+    if (!error)
         error = start_threads(loops, why, why_size);
     if (!error) {
         start_signals(loops);
         say_ready(loops, ready_fd);
+        operations_ready(loops);
         uv_run(&loops->loop[0]->uv, UV_RUN_DEFAULT);
     } else {
         atomic_store(&loops->give_up, 1);
         wake_all(loops);
     }
+    operations_end(loops);
     size_t sessions = 0;
     for (size_t i = 0; i < loops->count; i++)
         if (loops->loop[i]->has_thread)

@@ -2,13 +2,14 @@
 // What loop.c, accept.c and client.c share.
 
 #include "address.h"
+#include "admin.h"
 #include "client.h"
 #include "config.h"
 #include "house.h"
 
 #include <stdatomic.h>
 
-enum { LINGER_US = 1000000, DRAIN_TURNS = 2 };
+enum { LINGER_US = 1000000, DRAIN_TURNS = 2, PASSED_LIMIT = CONFIG_LISTEN_LIMIT + 2 };
 
 struct loops;
 
@@ -57,6 +58,10 @@ struct loops {
     uv_timer_t drain_limit;
     uv_signal_t terminate, interrupt, hangup;
     uv_async_t ask_to_drain;
+    int passed[PASSED_LIMIT];   // sockets that systemd passed; -1: in use
+    size_t passed_count;
+    struct admin *admin;        // NULL: no monitoring over HTTP
+    uv_timer_t watchdog;
 };
 
 // The time, read once in a turn.
