@@ -6,6 +6,7 @@
 #include "house_internal.h"
 #include "log.h"
 #include "permission.h"
+#include "rebuild.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -216,6 +217,9 @@ static void dispatch(const struct request *r)
     case WIRE_ALIAS_MODEL:
     case WIRE_RELOAD:
         request_take_models(r);
+        break;
+    case WIRE_REBUILD:
+        request_take_rebuild(r);
         break;
     case WIRE_DRAIN:
         request_take_drain(r);

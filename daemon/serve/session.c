@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "log.h"
+#include "rebuild.h"
 #include "served.h"
 
 #include <errno.h>
@@ -120,6 +121,8 @@ void session_link(struct session_table *table, struct session *session)
 
 void session_unlink(struct session_table *table, struct session *session)
 {
+    if (session->rebuild)
+        rebuild_abandon(session);
     struct session **link = bucket_of(table, session->name);
     while (*link != session)
         link = &(*link)->next_in_bucket;

@@ -76,6 +76,7 @@ struct session {
     uint64_t undurable_first, undurable_last;  // the lowest and highest number of writer 0 that the log could not take and
                                //   that did not come again; 0: none
 
+    struct rebuild *rebuild;   // it is being made again with another model; NULL: no
     int leaving;               // for another server, as soon as all that it put is on disk
     uint64_t frozen_until_us;  // is being handed over; 0: no
 

@@ -2,6 +2,7 @@
 #include "session_log.h"
 
 #include "house_internal.h"
+#include "rebuild.h"
 #include "session_state.h"
 
 #include <errno.h>
@@ -119,6 +120,8 @@ int session_log_transition(struct server *server, struct session *session, struc
     transition->action_dim = session->served->model->action_dim;
     if (noted(server, session, store_put_transition(server->queue, transition)))
         return -EAGAIN;
+    if (session->rebuild)
+        rebuild_also(session->rebuild, transition);
     session->state_age++;
     if (transition->writer == 0)
         mark(server, session, transition->seq);

@@ -17,7 +17,7 @@ void session_replay_skip(const struct session *session, uint32_t *writer, uint64
 }
 
 // Rows may be of more writers, and leave more holes, than the limits allow today.
-static struct writer *writer_with_room(struct session *session, uint32_t id)
+struct writer *session_writer_with_room(struct session *session, uint32_t id)
 {
     struct limits limits = {.writers = session->writer_count + 1, .gaps = 7};
     int error;
@@ -75,7 +75,7 @@ int session_replay(struct server *server, struct session *session, const struct 
                      (unsigned long long)row->seq);
             return -EUCLEAN;
         }
-        struct writer *writer = writer_with_room(session, row->writer);
+        struct writer *writer = session_writer_with_room(session, row->writer);
         if (!writer) {
             snprintf(why, why_size, "no memory for the session");
             return -ENOMEM;

@@ -44,5 +44,7 @@ void session_replay_skip(const struct session *session, uint32_t *writer, uint64
 // not what was written; -ENOMEM.
 int session_replay(struct server *server, struct session *session, const struct store_transition *rows, size_t count,
                    char *why, size_t why_size);
+// The writer, made if need be, with room for another number. NULL: no memory.
+struct writer *session_writer_with_room(struct session *session, uint32_t id);
 // All came; it may be put into the table.
 void session_replay_end(struct session *session);

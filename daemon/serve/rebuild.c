@@ -1,0 +1,221 @@
+// A sum made again with another model; the contract is in rebuild.h.
+//
+// The new belief is a set as well: rows come from the log in pages, those put since the beginning come directly, and
+// the latter are remembered, for a later page may have them once more.
+#include "rebuild.h"
+
+#include "batch.h"
+#include "house_internal.h"
+#include "log.h"
+#include "question.h"
+#include "session_log.h"
+#include "session_state.h"
+#include "ticket.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rebuild {
+    struct question question;
+    struct server *server;
+    struct ticket *ticket;
+    struct session *session;   // NULL: it left
+    struct session *fresh;     // in no table: the new belief, and as its writers' numbers those that came directly
+    int failed;                // a negative errno; `why` tells
+    char why[160];
+};
+
+static void take_page(struct question *question, struct server *server, const struct store_answer *answer,
+                      uint64_t now_us);
+
+// Later tasks begin anew.
+static void follow_task(struct rebuild *rebuild, uint32_t task)
+{
+    if (rebuild->fresh->task == task)
+        return;
+    agent_belief_reset(&rebuild->fresh->belief);
+    rebuild->fresh->task = task;
+}
+
+static void absorb(struct rebuild *rebuild, const struct store_transition *row)
+{
+    struct session *fresh = rebuild->fresh;
+    if (row->status != WIRE_STATUS_ABSORBED || row->task != fresh->task || rebuild->failed)
+        return;
+    struct observation_item item = {
+        .belief = &fresh->belief, .observation = row->observation, .action = row->action,
+        .next_observation = row->next_observation, .reward = row->reward};
+    agent_observe(fresh->served->model, fresh->served->scratch, &item, 1);
+    if (item.status == OBSERVE_ABSORBED)
+        return;
+    rebuild->failed = -EDOM;
+    snprintf(rebuild->why, sizeof rebuild->why, "the new model does not absorb transition %llu of writer %u",
+             (unsigned long long)row->seq, row->writer);
+}
+
+void rebuild_also(struct rebuild *rebuild, const struct store_transition *row)
+{
+    follow_task(rebuild, rebuild->session->task);
+    absorb(rebuild, row);
+    struct writer *writer = session_writer_with_room(rebuild->fresh, row->writer);
+    if (writer) {
+        seen_add(&writer->seen, row->seq);
+        return;
+    }
+    rebuild->failed = -ENOMEM;
+    snprintf(rebuild->why, sizeof rebuild->why, "no memory");
+}
+
+void rebuild_abandon(struct session *session)
+{
+    session->rebuild->session = NULL;  // the answer that is under way finds nobody
+    session->rebuild = NULL;
+}
+
+static void end(struct rebuild *rebuild)
+{
+    if (rebuild->session)
+        rebuild->session->rebuild = NULL;
+    session_destroy(rebuild->fresh);
+    free(rebuild);
+}
+
+// The session has the new model and belief, `fresh` the old ones.
+static void exchange(struct session *session, struct session *fresh)
+{
+    const struct model *model = session->served->model;
+    size_t observation = model->observation_dim * sizeof(float), action = model->action_dim * sizeof(float);
+    memcpy(fresh->observation, session->observation, observation);
+    memcpy(fresh->new_observation, session->new_observation, observation);
+    memcpy(fresh->action, session->action, action);
+    memcpy(fresh->executed, session->executed, action);
+    const struct session old = *session;
+    session->served = fresh->served;
+    session->belief = fresh->belief;
+    session->memory = fresh->memory;
+    session->observation = fresh->observation;
+    session->new_observation = fresh->new_observation;
+    session->action = fresh->action;
+    session->executed = fresh->executed;
+    fresh->served = old.served;
+    fresh->memory = old.memory;
+}
+
+static void finish(struct rebuild *rebuild, uint64_t now_us)
+{
+    struct server *server = rebuild->server;
+    struct session *session = rebuild->session;
+    if (session->waiting != WAITING_FOR_NOTHING)
+        batch_run_all(server);
+    follow_task(rebuild, session->task);
+    uint64_t count = agent_belief_count(&session->belief), found = agent_belief_count(&rebuild->fresh->belief);
+    if (rebuild->failed) {
+        ticket_refuse(server, rebuild->ticket, WIRE_WRONG_MODEL, "session", now_us, "%s", rebuild->why);
+    } else if (found != count) {
+        ticket_refuse(server, rebuild->ticket, WIRE_INVALID, "session", now_us,
+                      "the log has %llu of the session's %llu transitions; the others came from another daemon",
+                      (unsigned long long)found, (unsigned long long)count);
+    } else {
+        exchange(session, rebuild->fresh);
+        // Should the log not take them now, a session that comes back is made of the row and the transitions it has.
+        session->row_due = session_log_row(server, session) || session_log_state(server, session);
+        log_event(LOG_INFO, "rebuilt", LOG_TEXT("session", session->name),
+                  LOG_TEXT("model", session->served->model->digest), LOG_NUMBER("transitions", count));
+        uint8_t digest[WIRE_DIGEST_SIZE];
+        digest_bytes(digest, agent_belief_digest(&session->belief));
+        struct wire_envelope reply = {.kind = WIRE_DONE};
+        reply.done = (struct wire_done){session->task, count, {digest, sizeof digest}};
+        ticket_reply(server, rebuild->ticket, &reply, now_us);
+    }
+    end(rebuild);
+}
+
+static int ask(struct rebuild *rebuild, uint32_t writer, uint64_t seq)
+{
+    rebuild->question.answered = take_page;
+    return store_ask_transitions(rebuild->server->queue, question_cookie(&rebuild->question), rebuild->session->id,
+                                 writer, seq);
+}
+
+static void take_page(struct question *question, struct server *server, const struct store_answer *answer,
+                      uint64_t now_us)
+{
+    struct rebuild *rebuild = (struct rebuild *)question;
+    if (!rebuild->session) {
+        ticket_refuse(server, rebuild->ticket, WIRE_BUSY, "session", now_us, "the session left meanwhile; try again");
+        end(rebuild);
+        return;
+    }
+    if (answer->error) {
+        ticket_refuse(server, rebuild->ticket, WIRE_INTERNAL, "session", now_us, "%s", answer->why);
+        end(rebuild);
+        return;
+    }
+    batch_run(server, rebuild->fresh->served);  // its scratch is free
+    follow_task(rebuild, rebuild->session->task);
+    const struct store_transition *row = answer->transitions;
+    for (size_t i = 0; i < answer->transition_count; i++, row++) {
+        const struct writer *directly = session_find_writer(rebuild->fresh, row->writer);
+        if (!directly || !seen_contains(&directly->seen, row->seq))
+            absorb(rebuild, row);
+    }
+    if (!answer->more || rebuild->failed) {
+        finish(rebuild, now_us);
+    } else if (ask(rebuild, row[-1].writer, row[-1].seq)) {
+        ticket_refuse(server, rebuild->ticket, WIRE_BUSY, "session", now_us, "the experience log is asked too much");
+        end(rebuild);
+    }
+}
+
+void request_take_rebuild(const struct request *r)
+{
+    struct server *server = r->server;
+    struct session *session = request_session_named(r, r->message->rebuild.session, ACCESS_OWN);
+    if (!session)
+        return;
+    request_settle(r, session);
+    const struct model *old = session->served->model;
+    struct served *served = house_model(server, old->name);
+    if (!served) {
+        request_refuse(r, WIRE_UNKNOWN_MODEL, "session", 0, "no model %s is served any more", old->name);
+        return;
+    }
+    if (served == session->served) {
+        request_done(r, session);
+        return;
+    }
+    if (!server->queue || session->id == 0) {
+        request_refuse(r, WIRE_UNDURABLE, "session", 0, "without an experience log there is nothing to rebuild from");
+        return;
+    }
+    if (session->rebuild || session->frozen_until_us) {
+        request_refuse(r, WIRE_BUSY, "session", 0, "the session is being rebuilt, or handed over");
+        return;
+    }
+    if (served->model->observation_dim != old->observation_dim || served->model->action_dim != old->action_dim) {
+        request_refuse(r, WIRE_WRONG_MODEL, "session", 0, "the new model %s has other dimensions", old->name);
+        return;
+    }
+    struct rebuild *rebuild = calloc(1, sizeof *rebuild);
+    if (rebuild)
+        *rebuild = (struct rebuild){.server = server, .session = session,
+                                    .fresh = session_make(session->name, served, &server->limits)};
+    if (!rebuild || !rebuild->fresh) {
+        free(rebuild);
+        request_refuse(r, WIRE_INTERNAL, "", 0, "no memory for another belief");
+        return;
+    }
+    if (!(rebuild->ticket = ticket_new(r, 0))) {
+        end(rebuild);
+        return;
+    }
+    rebuild->fresh->task = session->task;
+    session->rebuild = rebuild;
+    if (ask(rebuild, 0, 0)) {
+        ticket_refuse(server, rebuild->ticket, WIRE_BUSY, "session", r->now_us, "the experience log is asked too much");
+        end(rebuild);
+    }
+}
