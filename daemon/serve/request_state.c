@@ -1,4 +1,4 @@
-// Save, Restore, HandOver and Snapshot: sessions as messages. The contract is in request.h.
+// Save, Restore and HandOver: sessions as messages. The contract is in request.h.
 #include "request.h"
 
 #include "arrival.h"
@@ -168,10 +168,4 @@ void request_take_hand_over(const struct request *r)
         request_refuse(r, WIRE_INVALID, "phase", 0, "a phase is FREEZE, CONFIRM or THAW");
         break;
     }
-}
-
-void request_take_snapshot(const struct request *r)
-{
-    server_snapshot(r->server, 0, SIZE_MAX);
-    request_done_durably(r, NULL, r->server->position);
 }
