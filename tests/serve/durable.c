@@ -145,7 +145,7 @@ START_TEST(a_session_that_nobody_asks_for_is_on_disk_alone)
     live(30);
     life_leave(&life);
     peer_now_us += world.options.limits.session_spill_us;
-    for (int i = 0; i < 1000 && world.server->sessions.count > 0; i++) {
+    for (int i = 0; i < 20000 && world.server->sessions.count > 0; i++) {
         server_tick(world.server, peer_now_us);
         server_take_mail(world.server, peer_now_us);
         struct caller idler = peer_connect(world.server);

@@ -335,7 +335,7 @@ START_TEST(whatever_happens_the_belief_is_the_sum)
         case 4:
             life_leave(&life);
             peer_now_us += 2000000;
-            for (int turn = 0; turn < 100 && life.world->server->sessions.count > 0; turn++) {
+            for (int turn = 0; turn < 20000 && life.world->server->sessions.count > 0; turn++) {
                 server_tick(life.world->server, peer_now_us);
                 usleep(500);
                 server_take_mail(life.world->server, peer_now_us);
