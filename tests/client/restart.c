@@ -186,12 +186,12 @@ static void killed_at_random_moments(const char *settings)
 {
     begin(settings);
     open_robot(&robots[0], "robot");
-    for (int life = 0; life < 6; life++) {
-        steps(&robots[0], 20 + (int)random_below(&dice, 200));
+    for (int life = 0; life < 4; life++) {
+        steps(&robots[0], 20 + (int)random_below(&dice, 150));
         kill_and_start();
     }
     steps(&robots[0], 10);
-    ck_assert_uint_ge(bel_counters(bel).reconnects, 6);
+    ck_assert_uint_ge(bel_counters(bel).reconnects, 4);
     record_agrees(&robots[0]);
     kill_and_start();
     record_agrees(&robots[0]);  // and it was on disk
