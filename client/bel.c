@@ -219,7 +219,7 @@ int bel_sync(struct bel *bel)
         .take = take_sync};
     for (struct bel_session *s = bel->sessions; s; s = s->next) {
         s->sent = 0;
-        s->owed_at = 0;
+        single_begin_sync(s);
         entries[call.count++] = (struct sync_entry){s, session_usable(s)};
     }
     int result = call_run(&call, 0);

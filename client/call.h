@@ -69,6 +69,7 @@ struct bel_session {
     float *action;                // last one returned                                     (action_dim)
     struct kept_ring kept;
     int64_t owed_at;              // when owed transitions are worth another try
+    int asked_twice;              // whether they are on disk, in this call
 };
 
 enum { CALL_PENDING = 1 };        // a result that is not there yet

@@ -66,12 +66,23 @@ int single_take_done(struct single *single, const struct call *call, const struc
     return 0;
 }
 
+void single_begin_sync(struct bel_session *session)
+{
+    session->owed_at = 0;
+    session->asked_twice = 0;
+}
+
 int single_take_synced(struct bel_session *session)
 {
     const struct kept *newest = kept_newest(&session->kept);
     size_t owed = kept_count(&session->kept, KEPT_OWED);
     if (session->kept.open > owed) {  // sent before, so it had its answer by now or never will; the daemon shall say
         session->stale = 1;
+        return CALL_PENDING;
+    }
+    if (owed && !session->asked_twice) {  // an answer from before may have come first: now it is asked anew
+        session->asked_twice = 1;
+        session->owed_at = 0;
         return CALL_PENDING;
     }
     if (owed)
@@ -92,6 +103,6 @@ int single_sync(struct bel_session *session, int64_t deadline)
 {
     struct single single = {.session = session, .deadline = deadline, .take = take_synced,
                             .request = {.kind = WIRE_PING, .ping.durable = 1}};
-    session->owed_at = 0;
+    single_begin_sync(session);
     return single_run(session->bel, &single, 0);
 }

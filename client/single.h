@@ -20,5 +20,7 @@ int single_take_done(struct single *single, const struct call *call, const struc
 
 // Everything that the session told is on the daemon's disk when it returns 0. BEL_UNDURABLE. deadline as above.
 int single_sync(struct bel_session *session, int64_t deadline);
+// Before a Ping{durable} of the session.
+void single_begin_sync(struct bel_session *session);
 // After the Done to a Ping{durable} of the session: the result, or CALL_PENDING: ask once more.
 int single_take_synced(struct bel_session *session);
