@@ -24,6 +24,8 @@ static float *block;
 static struct store *store;
 static struct store_queue *queue;
 static uint64_t last;
+static void *memories[8];  // of robots
+static size_t memory_count;
 
 static void make_log(void)
 {
@@ -50,6 +52,8 @@ static void make_log(void)
 
 static void release(void)
 {
+    while (memory_count)
+        free(memories[--memory_count]);
     free(items);
     free(block);
     agent_scratch_free(scratch);
@@ -60,7 +64,6 @@ static void release(void)
 struct robot {
     struct store_session session;
     struct agent_belief belief;
-    void *memory;
 };
 
 static void note(struct robot *robot)
@@ -75,7 +78,8 @@ static struct robot open_robot(const char *name)
 {
     struct robot robot = {.session = {.id = store_new_session_id(store), .name = name, .identity = "", .model = model->name,
                                       .model_digest = model_digest, .epoch = 1, .task = 1}};
-    robot.belief = sample_belief(model, &robot.memory);
+    ck_assert_uint_lt(memory_count, sizeof memories / sizeof memories[0]);
+    robot.belief = sample_belief(model, &memories[memory_count++]);
     note(&robot);
     ck_assert_uint_ne(last = store_put_session(queue, &robot.session), 0);
     return robot;
