@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OBSERVE_LIMIT = 1024     # the daemon's, transitions in one Observe
 OBSERVE_BESIDE = 64      # of them beside a step, so that the step stays quick
-ROUNDS_LIMIT = 4         # openings in one call
+ROUNDS_LIMIT = 8         # openings in a row that did not help
 
 
 @dataclass(eq=False)
@@ -97,6 +97,7 @@ class Delivery:
             entry = self._entries[self._answered]
             try:
                 reply = self._send(entry, deadline, astray=rounds > 1)
+                rounds = 0  # daemons may crash as often as they like
             except Reopen as astray:
                 rounds += 1
                 if rounds < ROUNDS_LIMIT:
