@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The Python package against a real daemon: what it promises, and what it does when things break.
 
-    client.py BELIEFD MODEL_WRITER
+    client.py BELIEFD MODEL_WRITER BELIEFCTL [CLASS]...
 """
 import hashlib
 import math
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import grpc  # noqa: E402
 import numpy as np  # noqa: E402
 
 beliefd = support.install_package()
-PROGRAM, MODEL_WRITER = sys.argv[1:3]
+PROGRAM, MODEL_WRITER, CTL = sys.argv[1:4]
 MODEL = support.scratch() / "model"
 subprocess.run([MODEL_WRITER, str(MODEL)], check=True)
 
@@ -403,6 +404,65 @@ class Crashed(WithDaemon):
             diary.check(self.belief, self)
 
 
+class Full(WithDaemon):
+    """A disk that takes no more: what the log refuses is kept here until it takes again."""
+    log = True
+
+    def fill(self, full):
+        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE,
+                         (1 if full else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def test_what_a_full_disk_refuses_is_told_again(self):
+        with self.belief.session("full") as session:
+            diary = Diary(session)
+            diary.act(1)
+            for seq in range(2, 6):
+                diary.step(seq)
+            session.flush()
+            self.fill(True)
+            undurable = 0
+            for seq in range(6, 3000):
+                action, report = diary.step(seq)  # acted on all the same
+                undurable += report.status == beliefd.Status.UNDURABLE
+                if undurable == 20:
+                    break
+                time.sleep(0.001)
+            self.assertEqual(undurable, 20)
+            self.assertGreaterEqual(session.kept, 20)
+            with self.assertRaises(beliefd.UndurableError):
+                session.flush(timeout=0.2)
+            self.fill(False)
+            session.flush(timeout=20)
+            _, report = diary.step(3001)
+            self.assertEqual(report.status, beliefd.Status.ABSORBED)
+            diary.check(self.belief, self)
+
+
+class Moved(WithDaemon):
+    """A session that an operator hands to another daemon."""
+
+    def test_a_moved_session_is_followed_in_the_middle_of_an_episode(self):
+        control = f"unix:{support.scratch()}/control"
+        here = support.Daemon(PROGRAM, MODEL, "--control", control)
+        self.addCleanup(here.stop)
+        with beliefd.connect(here.address, timeout=20) as belief:
+            with belief.session("wanderer") as session:
+                diary = Diary(session)
+                diary.act(1)
+                for seq in range(2, 10):
+                    diary.step(seq)
+                before = session.belief().digest
+                subprocess.run([CTL, "--control", control, "move", "wanderer", "--to", self.daemon.address], check=True,
+                               stdout=subprocess.DEVNULL)
+                self.assertEqual(session.belief().digest, before)
+                _, report = diary.step(10)
+                self.assertEqual((report.status, report.count), (beliefd.Status.ABSORBED, 9))
+                diary.check(self.belief, self)
+                with self.assertRaises(beliefd.FencedError):  # the daemon that it is at now knows its owner
+                    with self.belief.session("wanderer"):
+                        diary.step(11)
+
+
 def make_certificate(place, name, signer=None):
     """An EC key and a certificate, its own or signed by signer's, as files name.key and name.pem."""
     key, pem = place / f"{name}.key", place / f"{name}.pem"
@@ -482,4 +542,4 @@ class Guarded(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])

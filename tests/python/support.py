@@ -82,7 +82,9 @@ class Daemon:
             command += ["--data", str(self.data)]
         ready, tell = os.pipe()
         with open(self.directory / "log", "ab") as log:
-            self.process = subprocess.Popen([*command, "--ready-fd", str(tell)], pass_fds=[tell], stdout=log, stderr=log)
+            # Without restore_signals a file that may not grow is an error to it, as a full disk is, and no signal.
+            self.process = subprocess.Popen([*command, "--ready-fd", str(tell)], pass_fds=[tell], stdout=log, stderr=log,
+                                            restore_signals=False)
         os.close(tell)
         told = os.read(ready, 100)
         os.close(ready)
