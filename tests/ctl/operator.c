@@ -621,6 +621,25 @@ START_TEST(a_broken_model_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_session_rebuilt_with_its_own_model_is_the_same)
+{
+    struct daemon daemon;
+    start(&daemon, NULL, 1);
+    struct bel *bel = join(&daemon);
+    struct robot robot;
+    robot_open(&robot, bel, "arm", NULL);
+    robot_step(&robot, 40);
+    ck_assert_int_eq(bel_sync(bel), 0);
+    cJSON *object = ask(&daemon, 0, "rebuild", "arm", "--json", NULL);
+    ck_assert_str_eq(json_text(object, "digest"), hex(robot.report.digest));
+    ck_assert_double_eq(json_number(object, "count"), 40);
+    cJSON_Delete(object);
+    robot_step(&robot, 1);
+    bel_disconnect(bel);
+    daemon_release(&daemon);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
@@ -643,5 +662,6 @@ int main(int argc, char **argv)
     SUITE_TEST(suite, a_log_is_verified_and_exported_while_it_is_written);
     SUITE_TEST(suite, models_come_get_second_names_and_go);
     SUITE_TEST(suite, a_broken_model_changes_nothing);
+    SUITE_TEST(suite, a_session_rebuilt_with_its_own_model_is_the_same);
     return suite_finish(suite);
 }
