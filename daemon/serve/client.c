@@ -258,7 +258,8 @@ static int send_encrypted(struct client *client)
             return -EPROTO;
         server_sent(loop->server, connection, size, loop_now_us(loop));
     }
-    if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection))
+    if (connection->state == CONNECTION_CLOSING && !connection_has_output(connection) &&
+        !connection->door_holds_output)
         tls_end(client->tls);
     if (frame_buffer_size(out) == 0)
         return 0;

@@ -177,6 +177,8 @@ static int on_frame(nghttp2_session *http2, const nghttp2_frame *frame, void *co
     case NGHTTP2_SETTINGS:
         if (!is_answer && grpc->greeted)
             grpc_spend_patience(grpc);
+        if (!grpc->greeted)
+            grpc->connection->heard_us = grpc->now_us;  // a channel may be open for a while before its first call
         grpc->greeted = 1;
         break;
     default:

@@ -6,7 +6,7 @@
 h2spec    every case of the HTTP/2 conformance suite passes (BELIEFD_TEST_H2SPEC, or h2spec on PATH)
 h2load    20,000 Pings over 8 connections with 16 streams each: all succeed; the daemon's memory stays where it is
 nghttp    health by a command-line client; what is not gRPC is told so
-grpcio    reflection, health with Watch, deadlines and cancellation, over a Unix socket and TCP
+grpcio    a life, deadlines, cancellation, health with Watch, reflection, control; two loops, with an experience log
 
 Skipped (77) where the tool is not there.
 """
@@ -31,7 +31,7 @@ directory = tempfile.mkdtemp(prefix="beliefd-grpc-")
 daemon = None
 
 
-def start_daemon():
+def start_daemon(*options):
     """Over TCP and a Unix socket. The port."""
     global daemon
     model, log = os.path.join(directory, "model"), os.path.join(directory, "log")
@@ -40,7 +40,7 @@ def start_daemon():
     with open(log, "w") as out:
         daemon = subprocess.Popen(
             [beliefd, "--listen", "tcp:127.0.0.1:0", "--listen", f"unix:{directory}/socket", "--model", model,
-             "--ready-fd", str(tell)], pass_fds=[tell], stderr=out)
+             "--ready-fd", str(tell), *options], pass_fds=[tell], stderr=out)
     os.close(tell)
     assert os.read(ready, 100) == b"READY\n"
     with open(log) as lines:
@@ -187,8 +187,15 @@ def grpcio():
         skip(f"no stubs (python3-grpc-tools): {made.stderr.decode()[-200:]}")
     sys.path.insert(0, directory)
     from belief.v1 import belief_pb2 as pb, belief_pb2_grpc as stubs
-    port = start_daemon()
+    config, control = os.path.join(directory, "config"), f"unix:{directory}/control"
+    with open(config, "w") as file:
+        file.write(f"loops = 2\ndata_directory = {directory}/data\n")
+    port = start_daemon("--config", config, "--control", control)
     with_grpcio(f"127.0.0.1:{port}", pb, stubs, grpc)
+    operator = stubs.ControlStub(grpc.insecure_channel(control))
+    sessions = operator.ListSessions(pb.ListSessions(), timeout=10).sessions
+    assert len(sessions) == 1 and sessions[0].count == 199 and sessions[0].epoch == 1, sessions
+    assert "beliefd_" in operator.GetMetrics(pb.GetMetrics(), timeout=10).text
     channel, watch = with_grpcio(f"unix:{directory}/socket", pb, stubs, grpc)
     daemon.send_signal(signal.SIGTERM)
     assert next(watch) == b"\x08\x02"
