@@ -88,6 +88,7 @@ struct grpc {
     size_t held;                          // bytes of replies in calls
     double patience;                      // with frames that are no work; below 0 the connection ends
     uint64_t patience_us;                 // when it was filled last
+    uint64_t updates;                     // WINDOW_UPDATEs that answer DATA which was sent
     int greeted;                          // the peer's SETTINGS came
     int taking;                           // in door_take, which will look at the ready ones
     int made_room;                        // replies left since

@@ -181,6 +181,12 @@ static int on_frame(nghttp2_session *http2, const nghttp2_frame *frame, void *co
             grpc->connection->heard_us = grpc->now_us;  // a channel may be open for a while before its first call
         grpc->greeted = 1;
         break;
+    case NGHTTP2_WINDOW_UPDATE:
+        if (grpc->updates > 0)
+            grpc->updates--;
+        else
+            grpc_spend_patience(grpc);
+        break;
     default:
         grpc_spend_patience(grpc);
     }
@@ -207,7 +213,7 @@ static int on_sent(nghttp2_session *http2, const nghttp2_frame *frame, void *con
     struct grpc *grpc = context;
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
         return 0;
-    grpc_earn_patience(grpc, 2);  // what is sent is answered by WINDOW_UPDATEs
+    grpc->updates += frame->hd.type == NGHTTP2_DATA ? 4 : 0;
     struct grpc_call *call = frame->hd.flags & NGHTTP2_FLAG_END_STREAM ? grpc_call_of(grpc, frame->hd.stream_id) : NULL;
     if (call)
         grpc_call_said_all(grpc, call);

@@ -151,6 +151,21 @@ START_TEST(pings_at_an_honest_pace_are_answered_for_ever)
 }
 END_TEST
 
+START_TEST(windows_may_be_opened_byte_by_byte_for_what_is_sent)
+{
+    grpc_free(bad);
+    bad = grpc_connect(server, 0);
+    const struct wire_envelope look = {
+        .kind = WIRE_GET_BELIEF, .get_belief = {.session = "robot", .sums = 1, .weights = 1, .estimate = 1}};
+    struct grpc_heard *call = grpc_call(bad, BELIEF "GetBelief", &look, NULL);
+    // nghttp2 gives back what it got, three bytes at a time.
+    nghttp2_submit_window_update(bad->http2, 0, call->stream, 3);
+    grpc_pump(bad);
+    ck_assert_uint_gt(call->size, 3 * 20 * grpc_limits.pings_per_second);
+    check_digest(grpc_answered(call, WIRE_BELIEF).belief.digest);
+}
+END_TEST
+
 START_TEST(metadata_has_a_limit)
 {
     char large[9000], huge[60000];
@@ -417,6 +432,7 @@ int main(void)
     SUITE_TEST_WITH(suite, floods_of_frames_that_are_no_work_end_the_connection, set_up_bad, tear_down_bad);
     SUITE_TEST_WITH(suite, a_flood_of_empty_data_ends_the_connection, set_up_bad, tear_down_bad);
     SUITE_TEST_WITH(suite, pings_at_an_honest_pace_are_answered_for_ever, set_up_bad, tear_down_bad);
+    SUITE_TEST_WITH(suite, windows_may_be_opened_byte_by_byte_for_what_is_sent, set_up_bad, tear_down_bad);
     SUITE_TEST_WITH(suite, metadata_has_a_limit, set_up_bad, tear_down_bad);
     SUITE_TEST_WITH(suite, metadata_is_printable_ascii, set_up_bad, tear_down_bad);
     SUITE_TEST_WITH(suite, names_that_are_not_utf8_are_refused_in_words_that_are, set_up_bad, tear_down_bad);
