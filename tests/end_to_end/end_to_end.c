@@ -140,7 +140,7 @@ START_TEST(a_wrong_start_is_one_sentence_and_a_failure)
     } starts[] = {
         {{beliefd_path, "--listen", taken, "--model", missing}, "missing.safetensors"},
         {{beliefd_path, "--listen", taken, "--model", broken}, "broken.safetensors"},
-        {{beliefd_path, "--listen", "carrier-pigeon:7", "--model", good}, "unix:PATH or tcp:HOST:PORT"},
+        {{beliefd_path, "--listen", "carrier-pigeon:7", "--model", good}, "unix:PATH, tcp:HOST:PORT or tls:HOST:PORT"},
         {{beliefd_path, "--listen", "unix:/no/such/folder/socket", "--model", good}, "/no/such/folder/socket"},
         {{beliefd_path, "--listen", taken, "--model", good}, taken + 5},   // another daemon lives there
         {{beliefd_path, "--model", good}, "--listen"},
