@@ -20,7 +20,7 @@ static const char usage[] =
     "    bel-rollout --world NAME --connect ADDRESS [OPTION]...\n"
     "\n"
     "  --world NAME       which world (--world list: all of them)\n"
-    "  --connect ADDRESS  of the daemon: unix:PATH or tcp:HOST:PORT\n"
+    "  --connect ADDRESS  of the daemon: unix:PATH, tcp:HOST:PORT or tls:HOST:PORT\n"
     "  --count N          robots, all in one round trip (16)\n"
     "  --episodes E       of each robot, with one task (the world's own number)\n"
     "  --seed S           which tasks and starts (1)\n"
