@@ -77,7 +77,7 @@ struct store {
     size_t touched_size, touched_count;
     uint64_t retry_ns;                   // not before this; 0: the disk takes it
     uint64_t run_base_s, run_start_ns;   // seconds that this log was in service, before and since
-    int wal_pages;
+    int wal_pages;                       // not in their places in the database yet
     int deleting;                        // forgotten sessions may have transitions left
     int retaining;                       // silent sessions are looked for
     uint64_t retention_ns;               // the next time

@@ -24,7 +24,7 @@ struct store_options {
     size_t queues;              // how many loops
     size_t queue_bytes;         // of each ring; 0: STORE_QUEUE_BYTES
     uint32_t commit_ms;         // a record waits at most so long for its commit to begin; 0: STORE_COMMIT_MS
-    uint64_t size_limit_bytes;  // of the database; beyond it the store refuses; 0: none
+    uint64_t size_limit_bytes;  // of what is used in the database, its WAL apart; beyond it the store refuses; 0: none
     uint32_t retention_days;    // sessions silent for longer are deleted with all they have; 0: never
     void (*wake)(void *context, size_t queue);  // from the store's thread: something that was asked for is there
     void *context;

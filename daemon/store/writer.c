@@ -186,7 +186,8 @@ static void measure(struct store *store)
     uint64_t size, limit = store->options.size_limit_bytes;
     if (database_used_bytes(&store->database, &size) != 0)
         return;
-    atomic_store_explicit(&store->size_bytes, size, memory_order_relaxed);
+    uint64_t wal = (uint64_t)store->wal_pages * DATABASE_PAGE;
+    atomic_store_explicit(&store->size_bytes, size + wal, memory_order_relaxed);
     int full = limit && size >= limit;
     atomic_store(&store->full, full);
     if (full) {
