@@ -83,11 +83,11 @@ const char *duration_text(char text[DURATION_TEXT], double seconds)
 {
     static const struct { double below, unit; const char *name; } scales[] = {
         {1e-3, 1e-6, "us"}, {1, 1e-3, "ms"}, {120, 1, "s"}, {7200, 60, "min"}, {172800, 3600, "h"}, {1e30, 86400, "d"}};
-    size_t i = 0;
+    size_t i = seconds > 0 ? 0 : 2;
     while (i < 5 && seconds >= scales[i].below)
         i++;
     double value = seconds / scales[i].unit;
-    snprintf(text, DURATION_TEXT, value < 10 && i < 3 ? "%.1f %s" : "%.0f %s", value, scales[i].name);
+    snprintf(text, DURATION_TEXT, value > 0 && value < 10 && i < 3 ? "%.1f %s" : "%.0f %s", value, scales[i].name);
     return text;
 }
 

@@ -62,8 +62,8 @@ int health_run(struct ctl *ctl)
         cJSON_AddBoolToObject(object, "log_refusing", health.refusing);
         ctl_print(object);
     } else {
-        printf("%s, %zu models, durability %s: %s%s\n", health.server, health.models,
-               durability_name(health.durability), health.not_ready ? "not ready, " : "ready",
+        printf("%s, %zu model%s, durability %s: %s%s\n", health.server, health.models,
+               health.models == 1 ? "" : "s", durability_name(health.durability), health.not_ready ? "not ready, " : "ready",
                health.not_ready ? health.not_ready : "");
     }
     control_close(&control);

@@ -36,6 +36,19 @@ static double rate_of(const struct view *view, const char *name, const char *lab
     return change > 0 ? change / view->seconds : 0;
 }
 
+// How many loops there are, and how long ago the slowest turned.
+static size_t loops(const struct view *view, double *slowest)
+{
+    size_t count = 0;
+    *slowest = 0;
+    for (size_t i = 0; i < view->now.count; i++)
+        if (strcmp(view->now.samples[i].name, "beliefd_loop_beat_age_seconds") == 0) {
+            *slowest = fmax(*slowest, view->now.samples[i].value);
+            count++;
+        }
+    return count;
+}
+
 static double quantile(const struct view *view, const char *name, double q)
 {
     return scrape_quantile(&view->now, &view->before, name, q);
@@ -68,11 +81,11 @@ static size_t rates_by(const struct view *view, const char *name, const char *la
 
 // ---- Drawing ------------------------------------------------------------------------------------------------------
 
-// "1,234,567" or "0.3"; bytes as "1.2 MB".
+// "1,234,567", "7" or "0.3"; bytes as "1.2 MB".
 static const char *number_text(char text[DURATION_TEXT], double number)
 {
     char digits[DURATION_TEXT];
-    if (number > 0 && number < 9.95) {
+    if (number < 9.95 && number != floor(number)) {
         snprintf(text, DURATION_TEXT, "%.1f", number);
         return text;
     }
@@ -142,10 +155,13 @@ static void print_latency(FILE *out, const struct view *view, const char *title,
 static void draw(FILE *out, const struct ctl *ctl, const struct view *view)
 {
     char a[DURATION_TEXT], b[DURATION_TEXT], c[DURATION_TEXT], d[DURATION_TEXT], clock[16];
+    double slowest;
+    size_t loop_count = loops(view, &slowest);
     time_t when = time(NULL);
     struct tm local;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&when, &local));
-    fprintf(out, "beliefd at %-48.48s  %s\n\n", ctl->control, clock);
+    fprintf(out, "beliefd at %-48.48s  %s  %s\n\n", ctl->control, clock,
+            gauge(view, "beliefd_ready") > 0 ? "ready" : "NOT READY");
     fprintf(out, "%-13s%-12s", "requests/s", number_text(a, rate_of(view, "beliefd_requests_total", NULL, NULL)));
     print_history(out, view);
     fputs("\n", out);
@@ -153,6 +169,7 @@ static void draw(FILE *out, const struct ctl *ctl, const struct view *view)
     print_latency(out, view, "step", "beliefd_request_seconds");
     print_latency(out, view, "  queue", "beliefd_queue_seconds");
     print_latency(out, view, "  compute", "beliefd_compute_seconds");
+    fprintf(out, "  loops      %zu, the slowest turned %s ago\n", loop_count, duration_text(a, slowest));
     print_rates(out, view, "transitions", "beliefd_transitions_total", "status", "none");
     print_rates(out, view, "refusals", "beliefd_refusals_total", "code", "none");
     fprintf(out, "%-13s%s/s with p below 1e-6; holes in sequences %s\n", "surprises",
@@ -175,7 +192,7 @@ static void draw(FILE *out, const struct ctl *ctl, const struct view *view)
     if (!scrape_has(&view->now, "beliefd_log_size_bytes")) {
         fprintf(out, "\n%-13soff: what the daemon knows ends with it\n", "log");
     } else {
-        fprintf(out, "\n%-13s%s  %s transitions/s, %s of the queues, %s on disk\n", "log",
+        fprintf(out, "\n%-13s%s  %s transitions/s, %s queued, %s on disk\n", "log",
                gauge(view, "beliefd_log_refusing") > 0 ? "REFUSING" : "ok",
                number_text(a, rate_of(view, "beliefd_log_transitions_total", NULL, NULL)),
                bytes_text(b, gauge(view, "beliefd_log_queued_bytes")),
