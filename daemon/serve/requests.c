@@ -239,16 +239,13 @@ static void dispatch(const struct request *r)
     }
 }
 
-void request_take_message(struct server *server, struct connection *connection, const struct wire_envelope *message,
-                          uint64_t deadline_us, uint64_t now_us)
+void request_take_again(struct server *server, struct connection *connection, const struct wire_envelope *message,
+                        uint64_t deadline_us, uint64_t now_us)
 {
     const struct request r = {server, connection, message, deadline_us, now_us};
-    count_add(&server->metrics.requests[(size_t)message->kind < METRICS_KINDS ? message->kind : 0], 1);
     if (deadline_us != 0 && deadline_us <= now_us) {
         request_settle(&r, NULL);
         request_refuse(&r, WIRE_DEADLINE, "", 0, "its time was up before it began");
-    } else if (!permission_given(&r)) {
-        return;
     } else if (message->kind == WIRE_STEP) {
         request_take_step(&r);
     } else if (message->kind == WIRE_ACT) {
@@ -257,4 +254,13 @@ void request_take_message(struct server *server, struct connection *connection, 
         request_settle(&r, NULL);
         dispatch(&r);
     }
+}
+
+void request_take_message(struct server *server, struct connection *connection, const struct wire_envelope *message,
+                          uint64_t deadline_us, uint64_t now_us)
+{
+    const struct request r = {server, connection, message, deadline_us, now_us};
+    count_add(&server->metrics.requests[(size_t)message->kind < METRICS_KINDS ? message->kind : 0], 1);
+    if (permission_given(&r))
+        request_take_again(server, connection, message, deadline_us, now_us);
 }

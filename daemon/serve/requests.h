@@ -10,6 +10,10 @@
 void request_take_message(struct server *server, struct connection *connection, const struct wire_envelope *message,
                           uint64_t deadline_us, uint64_t now_us);
 
+// The same for one that was taken before and had to wait: it is counted, and weighed against its identity's rate, once.
+void request_take_again(struct server *server, struct connection *connection, const struct wire_envelope *message,
+                        uint64_t deadline_us, uint64_t now_us);
+
 // Bytes of the largest reply to it, as a frame.
 size_t request_reply_bound(const struct server *server, const struct wire_envelope *message);
 

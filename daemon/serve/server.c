@@ -374,6 +374,9 @@ static void check_connection(struct server *server, struct connection *connectio
         }
         break;
     case CONNECTION_BLOCKED:
+        if (connection->deferred + connection->parked > 0 && !connection_has_output(connection))
+            break;  // it waits for us
+        __attribute__((fallthrough));
     case CONNECTION_CLOSING:
         if (in_state >= limits->slow_reader_us) {
             log_event(LOG_WARNING, "slow_reader", LOG_TEXT("peer", connection->peer),

@@ -94,7 +94,7 @@ void ticket_take_again(struct server *server, struct ticket *ticket, uint64_t no
         struct identity now = connection->identity;
         connection->identity = ticket->identity;
         if (!error)
-            request_take_message(server, connection, &message, ticket->deadline_us, now_us);
+            request_take_again(server, connection, &message, ticket->deadline_us, now_us);
         connection->identity = now;
         server_waited(server, connection, now_us);
     }
