@@ -66,13 +66,16 @@ int rpc_decode_reflection(struct rpc_reflection *request, const uint8_t *bytes, 
     if (!parsed)
         return -EBADMSG;
     *request = (struct rpc_reflection){
-        .host = parsed->host, .question = (enum rpc_question)parsed->message_request_case, .parsed = parsed, .name = ""};
+        .host = parsed->host, .name = "", .question = (enum rpc_question)parsed->message_request_case, .parsed = parsed};
     if (request->question == RPC_FILE_NAMED)
         request->name = parsed->file_by_filename;
     else if (request->question == RPC_FILE_WITH_SYMBOL)
         request->name = parsed->file_containing_symbol;
     return 0;
 }
+
+// Which of the answers is there, in protobuf-c's words.
+#define ANSWER(name) GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##name
 
 long rpc_encode_reflected(uint8_t *out, size_t room, const struct rpc_reflection *request,
                           const struct rpc_reflected *answer, struct wire_arena *arena)
@@ -88,7 +91,7 @@ long rpc_encode_reflected(uint8_t *out, size_t room, const struct rpc_reflection
         bytes = (ProtobufCBinaryData){answer->file->size, (uint8_t *)answer->file->bytes};
         file.n_file_descriptor_proto = 1;
         file.file_descriptor_proto = &bytes;
-        response.message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
+        response.message_response_case = ANSWER(FILE_DESCRIPTOR_RESPONSE);
         response.file_descriptor_response = &file;
     } else if (answer->services) {
         list.n_service = answer->service_count;
@@ -102,12 +105,12 @@ long rpc_encode_reflected(uint8_t *out, size_t room, const struct rpc_reflection
         }
         if (!list.service)
             return -ENOMEM;
-        response.message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
+        response.message_response_case = ANSWER(LIST_SERVICES_RESPONSE);
         response.list_services_response = &list;
     } else {
         error.error_code = answer->error;
         error.error_message = (char *)answer->message;
-        response.message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
+        response.message_response_case = ANSWER(ERROR_RESPONSE);
         response.error_response = &error;
     }
     return (long)pack(out, room, &response.base);

@@ -366,7 +366,8 @@ START_TEST(draining_answers_what_was_asked_and_ends_streams)
 {
     struct wire_envelope answer;
     act(1);
-    struct grpc_heard *steps = grpc_begin(far, BELIEF "Steps", NULL), *watch = grpc_begin(far, "/grpc.health.v1.Health/Watch", NULL);
+    struct grpc_heard *steps = grpc_begin(far, BELIEF "Steps", NULL),
+                      *watch = grpc_begin(far, "/grpc.health.v1.Health/Watch", NULL);
     grpc_say(watch, "\0\0\0\0\0", 5);
     grpc_say_end(watch);
     grpc_pump(far);

@@ -176,7 +176,8 @@ START_TEST(metadata_has_a_limit)
     const struct grpc_field one[] = {{"x-large", large}, {0}}, two[] = {{"x-huge", huge}, {"y-huge", huge}, {0}};
     struct wire_error error = grpc_failed(grpc_call(bad, BELIEF "Ping", &ping, one), 8, WIRE_LIMIT, "metadata");
     ck_assert_uint_eq(error.limit, grpc_limits.header_bytes);
-    const struct grpc_field fine[] = {{"x-session-id", "arm"}, {"traceparent", "00-4bf9-00f0-01"}, {"user-agent", "x/1"}, {0}};
+    const struct grpc_field fine[] = {
+        {"x-session-id", "arm"}, {"traceparent", "00-4bf9-00f0-01"}, {"user-agent", "x/1"}, {0}};
     grpc_answered(grpc_call(bad, BELIEF "Ping", &ping, fine), WIRE_DONE);
     // So much that it is not read to the end.
     struct grpc_heard *call = grpc_call(bad, BELIEF "Ping", &ping, two);
@@ -203,7 +204,8 @@ START_TEST(names_that_are_not_utf8_are_refused_in_words_that_are)
 {
     const struct wire_envelope session = {.kind = WIRE_OPEN, .open = {.session = "\xff\xfe"}};
     const struct wire_envelope of_model = {.kind = WIRE_OPEN, .open = {.session = "x", .model = "\xff\xfe"}};
-    struct grpc_heard *calls[] = {grpc_call(bad, BELIEF "Open", &session, NULL), grpc_call(bad, BELIEF "Open", &of_model, NULL)};
+    struct grpc_heard *calls[] = {grpc_call(bad, BELIEF "Open", &session, NULL),
+                                  grpc_call(bad, BELIEF "Open", &of_model, NULL)};
     for (size_t i = 0; i < 2; i++) {
         ck_assert_int_ne(calls[i]->grpc_status, 0);
         ck_assert_str_ne(calls[i]->details, "");
@@ -221,10 +223,8 @@ START_TEST(replies_that_nobody_takes_are_bounded_and_end)
     struct grpc_heard *calls[COUNT];
     grpc_free(bad);
     bad = grpc_connect(server, 0);  // windows shut
-    uint64_t epoch = 0;
     const struct wire_envelope look = {
-        .kind = WIRE_GET_BELIEF, .get_belief = {.handle = 0, .session = "robot", .sums = 1, .weights = 1, .estimate = 1}};
-    (void)epoch;
+        .kind = WIRE_GET_BELIEF, .get_belief = {.session = "robot", .sums = 1, .weights = 1, .estimate = 1}};
     for (int i = 0; i < COUNT; i++) {
         calls[i] = grpc_begin(bad, BELIEF "GetBelief", NULL);
         grpc_say_message(calls[i], &look);

@@ -193,7 +193,8 @@ static void hear_raw(struct grpc_peer *with, const uint8_t *bytes, size_t size)
             break;
         if (frame[3] == NGHTTP2_GOAWAY) {
             with->goaways++;
-            with->goaway_code = (uint32_t)frame[13] << 24 | (uint32_t)frame[14] << 16 | (uint32_t)frame[15] << 8 | frame[16];
+            with->goaway_code =
+                (uint32_t)frame[13] << 24 | (uint32_t)frame[14] << 16 | (uint32_t)frame[15] << 8 | frame[16];
         } else if (frame[3] == NGHTTP2_RST_STREAM) {
             with->raw_resets++;
         } else if (frame[3] == NGHTTP2_HEADERS) {
