@@ -1,5 +1,5 @@
-// beliefctl export: twice through the log; the first time counts rows and looks at their dimensions, so that a data
-// set that cannot be written is refused before its first byte.
+// beliefctl export: twice through the log; the first time counts rows and looks at their dimensions, so that
+// a data set that cannot be written is refused before its first byte.
 #include "export.h"
 
 #include "daemon/store/reader.h"
@@ -48,7 +48,7 @@ static void count_row(struct export *e, const struct store_session *session, con
     e->rows++;
 }
 
-// ---- CSV -------------------------------------------------------------------------------------------------------------
+// ---- CSV --------------------------------------------------------------------------------------------------
 
 static void csv_names(FILE *out, const char *name, size_t count)
 {
@@ -83,7 +83,7 @@ static void csv_row(struct export *e, const struct store_session *session, const
     fputc('\n', e->out);
 }
 
-// ---- JSON lines ------------------------------------------------------------------------------------------------------
+// ---- JSON lines -------------------------------------------------------------------------------------------
 
 static void json_number_text(FILE *out, float number)
 {
@@ -117,7 +117,7 @@ static void json_row(struct export *e, const struct store_session *session, cons
     fputs("}\n", e->out);
 }
 
-// ---- NumPy -----------------------------------------------------------------------------------------------------------
+// ---- NumPy ------------------------------------------------------------------------------------------------
 
 // The format's version 1.0: magic, length of the head, the head as a Python literal padded to 64 bytes.
 static void npy_head(struct export *e)
@@ -176,7 +176,7 @@ static void npy_row(struct export *e, const struct store_session *session, const
     fwrite(e->row, 1, (size_t)(place - e->row), e->out);
 }
 
-// ---- Both passes -----------------------------------------------------------------------------------------------------
+// ---- Both passes ------------------------------------------------------------------------------------------
 
 // Every wanted row to `write`. A damaged row ends it: a data set with silent holes is worse than none.
 static int pass(struct export *e, struct store_reader *reader, write_row *write, char *why, size_t why_size)

@@ -1,12 +1,13 @@
 // beliefctl verify: rebuilds beliefs from the log.
 //
-// A session's transitions of its current task are added up in two sums: those that its saved state has seen, and the
-// others. Then
+// A session's transitions of its current task are added up in two sums: those that its saved state has seen,
+// and the others. Then
 //
 //     seen + others  = what the daemon noted      the log alone proves the belief
 //     state + others = what the daemon noted      and so does what a restart would do
 //
-// A session that came from another daemon, or whose older transitions are not in this log, has only the second.
+// A session that came from another daemon, or whose older transitions are not in this log, has only the
+// second.
 #include "verify.h"
 
 #include "daemon/agent/agent.h"
@@ -76,7 +77,7 @@ static void mismatch(struct verifier *v, const char *format, ...)
     }
 }
 
-// ---- Models ----------------------------------------------------------------------------------------------------------
+// ---- Models -----------------------------------------------------------------------------------------------
 
 static void release_model(struct kept_model *kept)
 {
@@ -135,7 +136,7 @@ static struct kept_model *find_model(struct verifier *v, const char *digest)
     return kept;
 }
 
-// ---- One session -----------------------------------------------------------------------------------------------------
+// ---- One session ------------------------------------------------------------------------------------------
 
 static int is_seen(const struct wire_session_state *state, uint32_t writer, uint64_t seq)
 {
@@ -301,7 +302,7 @@ static void verify_session(struct verifier *v, const struct store_session *sessi
     agrees(v, &sums->others, session, "all its transitions");
 }
 
-// ---- All of them -----------------------------------------------------------------------------------------------------
+// ---- All of them ------------------------------------------------------------------------------------------
 
 static void verify_sessions(struct verifier *v, const char *only)
 {

@@ -1,7 +1,7 @@
 #pragma once
-// A checksum of 64 bits over a transition, kept beside it: a page whose bytes were changed on disk may still look sound
-// to SQLite. Each round is a bijection of what was before, so a change within one word always shows. Against accidents, not
-// against somebody who means it.
+// A checksum of 64 bits over a transition, kept beside it: a page whose bytes were changed on disk may still
+// look sound to SQLite. Each round is a bijection of what was before, so a change within one word always
+// shows. Against accidents, not against somebody who means it.
 
 #include "store.h"
 

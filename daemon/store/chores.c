@@ -1,8 +1,9 @@
-// What can wait and is done in small pieces, a piece in each transaction, so that commits stay short: transitions of
-// forgotten sessions are deleted, and sessions that were silent for longer than the retention are forgotten.
+// What can wait and is done in small pieces, a piece in each transaction, so that commits stay short:
+// transitions of forgotten sessions are deleted, and sessions that were silent for longer than the retention
+// are forgotten.
 //
-// Silence is counted in seconds that this log was in service (meta.run_s, by the monotonic clock), not by the wall clock: a
-// clock that is set wrong deletes nothing, and a year on a shelf does not count.
+// Silence is counted in seconds that this log was in service (meta.run_s, by the monotonic clock), not by the
+// wall clock: a clock that is set wrong deletes nothing, and a year on a shelf does not count.
 #include "internal.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SQL of the experience log, and opening it.
 //
-// Transitions are clustered by (session, writer, seq), their key, so that what is read together lies together, and
-// `insert or ignore` makes a repeat harmless. All statements are prepared. What binds and reads their values is in
-// database_write.c and database_read.c.
+// Transitions are clustered by (session, writer, seq), their key, so that what is read together lies
+// together, and `insert or ignore` makes a repeat harmless. All statements are prepared. What binds and reads
+// their values is in database_write.c and database_read.c.
 #include "database.h"
 
 #include <errno.h>
@@ -163,7 +163,7 @@ int database_run_plain(struct database *database, enum statement which)
     return statement ? database_run(database, statement) : database_no_statement(database);
 }
 
-// ---- Opening ---------------------------------------------------------------------------------------------------------
+// ---- Opening ----------------------------------------------------------------------------------------------
 
 static int execute(struct database *database, const char *sql, const char *doing)
 {
@@ -252,7 +252,8 @@ int database_open(struct database *database, const char *directory, char *why, s
         return fail(database, database_error(database, code, "open it"), why, why_size);
     sqlite3_busy_timeout(database->handle, BUSY_MS);
     char settings[256];
-    // The page size counts for a new file only. Spilling would write half a transaction; checkpoints are the writer's.
+    // The page size counts for a new file only. Spilling would write half a transaction; checkpoints are the
+    // writer's.
     snprintf(settings, sizeof settings,
              "pragma page_size = %d; pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0;"
              "pragma cache_size = -%d; pragma cache_spill = off; pragma secure_delete = off; pragma trusted_schema = off",

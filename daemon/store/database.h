@@ -1,5 +1,6 @@
 #pragma once
-// The tables of the experience log (docs/log.md) as functions. One thread at a time. For the files of this folder.
+// The tables of the experience log (docs/log.md) as functions. One thread at a time. For the files of this
+// folder.
 
 #include "store.h"
 
@@ -49,7 +50,8 @@ int database_touch(struct database *database, uint64_t session, uint64_t count, 
                    uint64_t run_s, int *known);
 int database_put_state(struct database *database, uint64_t session, const uint8_t *bytes, size_t size, uint64_t now_ms);
 int database_forget(struct database *database, uint64_t session);
-// Deletes up to DATABASE_PIECE transitions of a forgotten session. 1: there was something to do; 0: nothing is left.
+// Deletes up to DATABASE_PIECE transitions of a forgotten session. 1: there was something to do; 0: nothing
+// is left.
 int database_delete_piece(struct database *database);
 // The session with the smallest number above `after` that was silent since before run_s; 0: none. In *id.
 int database_silent(struct database *database, uint64_t run_s, uint64_t after, uint64_t *id);
@@ -71,8 +73,8 @@ int database_used_bytes(struct database *database, uint64_t *bytes);  // pages i
 sqlite3_stmt *database_statement(struct database *database, enum statement which);  // reset; NULL: error is told
 int database_step(struct database *database, sqlite3_stmt *statement);              // 1, 0, negative errno
 void database_session_row(sqlite3_stmt *statement, struct store_session *session);
-// Numbers of the row are copied to `numbers` (room for `limit`). -EUCLEAN: the row contradicts its checksum; -E2BIG: it
-// needs *need numbers.
+// Numbers of the row are copied to `numbers` (room for `limit`). -EUCLEAN: the row contradicts its checksum;
+// -E2BIG: it needs *need numbers.
 int database_transition_row(struct database *database, sqlite3_stmt *statement, struct store_transition *transition,
                             float *numbers, size_t limit, size_t *need);
 // The state of a session, checked; the bytes are malloc'ed. -ENOENT: none.

@@ -1,6 +1,7 @@
 #pragma once
-// What the store's files share. The thread owns the database; loops own the writing ends of their rings; everything else
-// between them is an atomic number or is behind the mutex, which nobody holds while waiting for the disk.
+// What the store's files share. The thread owns the database; loops own the writing ends of their rings;
+// everything else between them is an atomic number or is behind the mutex, which nobody holds while waiting
+// for the disk.
 
 #include "database.h"
 #include "ring.h"

@@ -1,4 +1,5 @@
-// Questions about what is in the log, answered by the store's thread in the order of asking, after what was put before.
+// Questions about what is in the log, answered by the store's thread in the order of asking, after what was
+// put before.
 #include "internal.h"
 
 #include "record.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Asking: the loop's side ---------------------------------------------------------------------------------------------
+// ---- Asking: the loop's side ------------------------------------------------------------------------------
 
 static int ask(struct store_queue *queue, const struct question *what, const char *name)
 {
@@ -113,7 +114,7 @@ void store_release_questions(struct store_queue *queue)
     }
 }
 
-// ---- Answering: the thread's side ----------------------------------------------------------------------------------------
+// ---- Answering: the thread's side -------------------------------------------------------------------------
 
 // Strings of a row live until the next step; these live as long as the answer. `room` has been reserved.
 static const char *keep(char **room, const char *text)
@@ -237,7 +238,8 @@ static int answer_sessions(struct store *store, struct kept_answer *kept, const 
     return found < 0 ? found : 0;
 }
 
-// While the disk refuses, what was put before the question may still be in the ring only. Does any of it matter?
+// While the disk refuses, what was put before the question may still be in the ring only. Does any of it
+// matter?
 static int is_pending(struct store *store, struct store_queue *queue, const struct question *question)
 {
     uint64_t position = ring_tail(&queue->ring);

@@ -1,6 +1,6 @@
 #pragma once
-// Bytes from one thread to another without a lock: one thread puts, one takes. The memory is mapped twice, one mapping
-// behind the other, so that a record is always in one piece, even where the ring closes.
+// Bytes from one thread to another without a lock: one thread puts, one takes. The memory is mapped twice,
+// one mapping behind the other, so that a record is always in one piece, even where the ring closes.
 //
 // Positions count bytes since the start and never wrap; place = position modulo size.
 
@@ -34,8 +34,8 @@ static inline uint8_t *ring_room(struct ring *ring, size_t size)
     return ring->bytes + (head & (ring->size - 1));
 }
 
-// Returns the position behind what was written. Sequentially consistent, because the other side may be about to
-// fall asleep: either it sees these bytes or we see that it sleeps.
+// Returns the position behind what was written. Sequentially consistent, because the other side may be about
+// to fall asleep: either it sees these bytes or we see that it sleeps.
 static inline uint64_t ring_publish(struct ring *ring, size_t size)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed) + size;

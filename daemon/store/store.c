@@ -35,7 +35,7 @@ void store_event(struct store *store, int level, const char *event, const char *
         store->options.event(store->options.context, level, event, text);
 }
 
-// ---- Opening -------------------------------------------------------------------------------------------------------------
+// ---- Opening ----------------------------------------------------------------------------------------------
 
 // The directory, its lock with our process number in it, for the sentence of who comes second.
 static int lock_directory(struct store *store, char *why, size_t why_size)
@@ -201,7 +201,7 @@ struct store_queue *store_queue(struct store *store, size_t index)
 
 uint64_t store_new_session_id(struct store *store) { return atomic_fetch_add(&store->next_id, 1); }
 
-// ---- Putting -------------------------------------------------------------------------------------------------------------
+// ---- Putting ----------------------------------------------------------------------------------------------
 
 static void signal_work(struct store *store)
 {
@@ -328,7 +328,7 @@ static uint64_t put_plain(struct store_queue *queue, enum record_kind kind, uint
 uint64_t store_put_forget(struct store_queue *queue, uint64_t session) { return put_plain(queue, RECORD_FORGET, session); }
 uint64_t store_put_let_go(struct store_queue *queue, uint64_t session) { return put_plain(queue, RECORD_LET_GO, session); }
 
-// ---- How far the disk is -------------------------------------------------------------------------------------------------
+// ---- How far the disk is ----------------------------------------------------------------------------------
 
 uint64_t store_durable(const struct store_queue *queue) { return ring_tail(&queue->ring); }
 

@@ -1,13 +1,14 @@
 #pragma once
 // The experience log: everything that sessions absorbed, on disk, written by a thread of its own.
 //
-// One SQLite database in WAL mode, `experience.db` in the data directory, its tables documented in docs/log.md. Each loop
-// of the daemon has a queue into it: a ring of bytes with one writer (the loop) and one reader (the store's
-// thread), no lock. The thread empties all queues, writes one transaction, commits to disk, and publishes how far
-// each queue is durable. So a step never waits for the disk, and a commit serves everybody (group commit).
+// One SQLite database in WAL mode, `experience.db` in the data directory, its tables documented in
+// docs/log.md. Each loop of the daemon has a queue into it: a ring of bytes with one writer (the loop) and
+// one reader (the store's thread), no lock. The thread empties all queues, writes one transaction, commits to
+// disk, and publishes how far each queue is durable. So a step never waits for the disk, and a commit serves
+// everybody (group commit).
 //
-// A position is a count of bytes of one queue. What was put at position p is on disk once store_durable() >= p;
-// positions grow, so a loop remembers one number per session.
+// A position is a count of bytes of one queue. What was put at position p is on disk once store_durable() >=
+// p; positions grow, so a loop remembers one number per session.
 //
 // When the disk is full, read-only or broken, the store refuses: puts return 0 from then on, what was put
 // before is kept and tried again each second, and when it went through the store takes again. Nothing is
@@ -33,9 +34,9 @@ struct store_options {
 
 enum { STORE_QUEUE_BYTES = 32 << 20, STORE_COMMIT_MS = 20, STORE_DIGEST_SIZE = 16 };
 
-// Opens or makes the database, checks it, takes the directory's lock, starts the thread.
-// -EBUSY: another daemon has the directory; -EUCLEAN: the database is damaged; -ENOTSUP: made by a later version;
-// other negative errno; each with a sentence.
+// Opens or makes the database, checks it, takes the directory's lock, starts the thread. -EBUSY: another
+// daemon has the directory; -EUCLEAN: the database is damaged; -ENOTSUP: made by a later version; other
+// negative errno; each with a sentence.
 int store_open(struct store **store, const struct store_options *options, char *why, size_t why_size);
 // Commits what was put, stops the thread, frees. NULL is fine. No queue may be in use any more.
 void store_close(struct store *store);
@@ -45,7 +46,7 @@ struct store_queue *store_queue(struct store *store, size_t index);
 // Sessions have numbers in the database, given by the daemon; this is a new one. Any thread.
 uint64_t store_new_session_id(struct store *store);
 
-// ---- Putting: by the queue's loop. Each returns the record's position, or 0: refused, nothing was put. -------------
+// ---- Putting: by the queue's loop. Each returns the record's position, or 0: refused, nothing was put. ----
 
 struct store_transition {
     uint64_t session;           // its number
@@ -61,10 +62,11 @@ struct store_transition {
     const uint8_t *digest;      // of the belief afterwards (STORE_DIGEST_SIZE)
     uint64_t taken_ms;          // in answers: when it was written, milliseconds since 1970
 };
-// (session, writer, seq) is the key: one that is there already stays as it is. Allocates nothing, copies once.
+// (session, writer, seq) is the key: one that is there already stays as it is. Allocates nothing, copies
+// once.
 uint64_t store_put_transition(struct store_queue *queue, const struct store_transition *transition);
-// Would records of so many bytes in all (store_transition_size each) be taken now? For requests that are taken whole
-// or not at all.
+// Would records of so many bytes in all (store_transition_size each) be taken now? For requests that are
+// taken whole or not at all.
 int store_has_room(struct store_queue *queue, size_t bytes);
 size_t store_transition_size(size_t observation_dim, size_t action_dim);
 
@@ -82,17 +84,17 @@ struct store_session {
 uint64_t store_put_session(struct store_queue *queue, const struct store_session *session);
 // Its state as SessionState bytes (proto), in place of the one before. Transitions stay.
 uint64_t store_put_state(struct store_queue *queue, uint64_t session, const uint8_t *bytes, size_t size);
-// The session is in no loop's memory any more. Retention deletes only such sessions, and those that were never opened
-// since the start.
+// The session is in no loop's memory any more. Retention deletes only such sessions, and those that were
+// never opened since the start.
 uint64_t store_put_let_go(struct store_queue *queue, uint64_t session);
 // The session and all its transitions are deleted. Taken even beyond the size limit.
 uint64_t store_put_forget(struct store_queue *queue, uint64_t session);
 
-// ---- How far the disk is ---------------------------------------------------------------------------------------------
+// ---- How far the disk is ----------------------------------------------------------------------------------
 
 uint64_t store_durable(const struct store_queue *queue);          // one atomic read
-// Makes the thread commit at once, and wakes the loop when this position is durable, or on the way to it. One mark per
-// queue: the larger. Loops are woken too when the store begins to refuse, or takes again.
+// Makes the thread commit at once, and wakes the loop when this position is durable, or on the way to it. One
+// mark per queue: the larger. Loops are woken too when the store begins to refuse, or takes again.
 void store_want(struct store_queue *queue, uint64_t position);
 int store_refusing(const struct store *store);                    // one atomic read
 // It refuses, and what was put before does not get to the disk either (beyond its size limit it still does).
@@ -109,7 +111,7 @@ struct store_stats {
 };
 void store_read_stats(struct store *store, struct store_stats *stats);  // any thread
 
-// ---- Asking: by the queue's loop, answered in the order of asking, after what was put before. `wake` tells. ---------
+// ---- Asking: by the queue's loop, answered in the order of asking, after what was put before. `wake` tells.
 
 enum store_answer_kind { STORE_ANSWER_SESSION, STORE_ANSWER_TRANSITIONS, STORE_ANSWER_SESSIONS };
 
@@ -142,7 +144,7 @@ int store_ask_sessions(struct store_queue *queue, uint64_t cookie, const char *a
 struct store_answer *store_take_answer(struct store_queue *queue);  // NULL: none now
 void store_answer_free(struct store_answer *answer);
 
-// ---- Models: any thread but a loop's, blocking. ----------------------------------------------------------------------
+// ---- Models: any thread but a loop's, blocking. -----------------------------------------------------------
 
 // Keeps a model file by its digest, so that the log can be understood without it. -EIO with a sentence.
 int store_save_model(struct store *store, const char *digest, const char *name, const uint8_t *bytes, size_t size,

@@ -1,7 +1,7 @@
 // The store's thread: sleeps, gathers, writes one transaction of all queues, tells who waits.
 //
-// A record stays in its ring until its transaction is on disk, so that a transaction that fails is simply written
-// again, later.
+// A record stays in its ring until its transaction is on disk, so that a transaction that fails is simply
+// written again, later.
 #include "internal.h"
 
 #include "record.h"
@@ -27,7 +27,7 @@ uint64_t store_run_s(const struct store *store)
     return store->run_base_s + (store_now_ns() - store->run_start_ns) / 1000000000;
 }
 
-// ---- Sessions of this transaction --------------------------------------------------------------------------------------
+// ---- Sessions of this transaction -------------------------------------------------------------------------
 
 // The place of a session, an empty one if it is not there.
 static struct touched *touched_place(struct touched *table, size_t size, uint64_t session)
@@ -94,7 +94,7 @@ static void clear_touched(struct store *store)
     store->touched_count = 0;
 }
 
-// ---- One transaction -----------------------------------------------------------------------------------------------------
+// ---- One transaction --------------------------------------------------------------------------------------
 
 static int write_record(struct store *store, const struct record *record, uint64_t now_ms, uint64_t run_s)
 {
@@ -255,7 +255,7 @@ static int write_all(struct store *store, int *more)
     return 0;
 }
 
-// ---- The thread ----------------------------------------------------------------------------------------------------------
+// ---- The thread -------------------------------------------------------------------------------------------
 
 static int something_put(const struct store *store)
 {
@@ -274,7 +274,8 @@ static void wait_until(struct store *store, uint64_t ns)
 // Something is asked that need not wait for a commit's time.
 static int something_asked(struct store *store) { return store->stopping || store->jobs || store_has_questions(store); }
 
-// Sleeps until there is something to do, then gathers until a commit is due. Returns whether the store is to stop.
+// Sleeps until there is something to do, then gathers until a commit is due. Returns whether the store is to
+// stop.
 static int wait_for_work(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);

@@ -1,5 +1,5 @@
-// A daemon that is killed at any moment: what it was told to be durable is there, nothing is there twice, and of each
-// writer's transitions there is a beginning without a gap.
+// A daemon that is killed at any moment: what it was told to be durable is there, nothing is there twice, and
+// of each writer's transitions there is a beginning without a gap.
 
 #include "fixture.h"
 

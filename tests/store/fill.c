@@ -1,11 +1,11 @@
-// Fills an experience log as a daemon would, with beliefs that are true, and brings sessions back from one: what
-// do they cost?
+// Fills an experience log as a daemon would, with beliefs that are true, and brings sessions back from one:
+// what do they cost?
 //
 //     fill DIRECTORY SESSIONS TRANSITIONS [RATE [TOGETHER]]   shape M of docs/performance.md
 //     fill --recover DIRECTORY                                every session with all its transitions, into a belief again
 //
-// RATE a second, 0: as fast as it goes. TOGETHER sessions take turns until they are done, then the next ones; 0: all.
-// Prints one JSON object.
+// RATE a second, 0: as fast as it goes. TOGETHER sessions take turns until they are done, then the next ones;
+// 0: all. Prints one JSON object.
 
 #include "daemon/store/store.h"
 #include "tests/agent/sample.h"

@@ -75,7 +75,7 @@ struct store *fixture_open(const char *where)
     return fixture_open_with((struct store_options){.directory = where, .commit_ms = 2});
 }
 
-// ---- Transitions ---------------------------------------------------------------------------------------------------------
+// ---- Transitions ------------------------------------------------------------------------------------------
 
 static float number(uint64_t *state)
 {
@@ -139,7 +139,7 @@ uint64_t fixture_put(struct store_queue *queue, uint64_t session, uint32_t write
     return position;
 }
 
-// ---- Waiting -------------------------------------------------------------------------------------------------------------
+// ---- Waiting ----------------------------------------------------------------------------------------------
 
 int fixture_within(int seconds, int (*holds)(void *context), void *context)
 {

@@ -1,6 +1,6 @@
 #pragma once
-// What the suites of the log share: a directory of their own, transitions that can be made again from their name, and
-// waiting for the store's thread with an end.
+// What the suites of the log share: a directory of their own, transitions that can be made again from their
+// name, and waiting for the store's thread with an end.
 
 #include "daemon/store/reader.h"
 #include "daemon/store/store.h"
