@@ -398,9 +398,13 @@ size_t server_snapshot(struct server *server, int due, size_t limit)
             continue;  // all it has to say is said
         if (due ? session->state_age < SNAPSHOT_AGE : session->state_position == session->position && session->state_position)
             continue;
-        if (session_log_state(server, session))
+        int error = session_log_state(server, session);
+        if (error == -EAGAIN)
             break;  // the log cannot take it now
-        count++;
+        if (error)
+            log_event(LOG_WARNING, "state_not_logged", LOG_TEXT("session", session->name),
+                      LOG_TEXT("why", strerror(-error)));
+        count += !error;
     }
     return count;
 }

@@ -2,8 +2,10 @@
 // what was absorbed.
 #include "world.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/serve/session_log.h"
@@ -345,6 +347,56 @@ START_TEST(a_full_disk_is_told_and_loses_nothing)
 }
 END_TEST
 
+// Every write to a file fails from now on, or no longer.
+static void break_disk(int broken)
+{
+    struct rlimit size;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &size), 0);
+    size.rlim_cur = broken ? 0 : size.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &size), 0);
+}
+
+START_TEST(a_broken_disk_keeps_nobody_waiting)
+{
+    life_forget_caller(&life);
+    world.options.durability = WIRE_DURABILITY_ALWAYS;
+    world_restart(&world);
+    life_open(&life);
+    live(10);
+    break_disk(1);
+    // Taken, but not on disk: it says so.
+    struct wire_action action = life_step(&life);
+    ck_assert_uint_lt(action.durable_seq, life.seq);
+    uint64_t undurable = life.seq + 1;
+    for (int i = 0; i < 5; i++)
+        ck_assert_uint_lt(life_step_as(&life, ++life.seq, WIRE_STATUS_UNDURABLE).durable_seq, undurable);
+    // What was taken before is not on disk either, so nothing may be said about it.
+    struct wire_envelope reply = life_observe(&life, 0, undurable - 1, undurable - 1);
+    ck_assert_int_eq(reply.kind, WIRE_ERROR);
+    ck_assert_int_eq(reply.error.code, WIRE_UNDURABLE);
+    struct wire_envelope durably = {.kind = WIRE_PING, .ping = {.durable = 1}};
+    peer_refused(&life.caller, durably, WIRE_UNDURABLE, "");
+    life_leave(&life);
+    uint64_t epoch = life.epoch;
+    ck_assert_uint_eq(life_open(&life).epoch, epoch + 1);
+
+    break_disk(0);
+    for (int i = 0; i < 200; i++) {
+        reply = life_observe(&life, 0, undurable, life.seq);
+        if (reply.kind == WIRE_OBSERVED && reply.observed.status[0] == WIRE_STATUS_ABSORBED)
+            break;
+        usleep(50000);
+    }
+    for (uint64_t seq = undurable; seq <= life.seq; seq++)
+        life_expect(&life, 0, seq);
+    life_check(&life, reply.observed.digest);
+    ck_assert_uint_eq(life_step(&life).durable_seq, life.seq);
+    die_and_come_back();
+    life_open(&life);
+}
+END_TEST
+
 START_TEST(forgotten_is_forgotten_on_disk_too)
 {
     life_open(&life);
@@ -376,6 +428,7 @@ int main(void)
     SUITE_TEST_WITH(suite, always_means_on_disk_before_the_answer, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_client_with_many_replies_under_way_waits_for_them, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_full_disk_is_told_and_loses_nothing, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_broken_disk_keeps_nobody_waiting, set_up, tear_down);
     SUITE_TEST_WITH(suite, forgotten_is_forgotten_on_disk_too, set_up, tear_down);
     return suite_finish(suite);
 }
