@@ -412,6 +412,24 @@ class Full(WithDaemon):
         resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE,
                          (1 if full else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
+    def test_a_crash_with_a_full_disk_loses_nothing(self):
+        with self.belief.session("crash") as session:
+            diary = Diary(session)
+            diary.act(1)
+            for seq in range(2, 6):
+                diary.step(seq)
+            session.flush()
+            self.fill(True)
+            for seq in range(6, 60):
+                diary.step(seq)
+                time.sleep(0.001)
+            self.daemon.kill()
+            self.daemon.start()  # on a disk that takes again
+            for seq in range(60, 70):
+                diary.step(seq)
+            session.flush()
+            diary.check(self.belief, self)
+
     def test_what_a_full_disk_refuses_is_told_again(self):
         with self.belief.session("full") as session:
             diary = Diary(session)
@@ -433,6 +451,8 @@ class Full(WithDaemon):
                 session.flush(timeout=0.2)
             self.fill(False)
             session.flush(timeout=20)
+            self.daemon.kill()
+            self.daemon.start()
             _, report = diary.step(3001)
             self.assertEqual(report.status, beliefd.Status.ABSORBED)
             diary.check(self.belief, self)

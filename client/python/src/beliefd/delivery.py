@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Union
 
 from .errors import (BeliefError, DeadlineError, DisconnectedError, DrainingError, FencedError, InternalError,
                      InvalidError, LostError, MovedError, OutOfStepError, ProtocolError, UndurableError,
@@ -158,8 +158,8 @@ class Delivery:
 
     # ---- Transitions that are owed ------------------------------------------------------------------------------------
 
-    def _pay(self, deadline: float, limit: int) -> None:
-        """Tells some of them; those that the log refuses again stay, and so do all when there is no answer."""
+    def _pay(self, deadline: float, limit: int) -> Union[Reopen, BeliefError, None]:
+        """Tells some of them; those that the log refuses again stay, and so do all when there is a reason, returned."""
         batch = [e for e in self._owed if e.task == self._owed[0].task][:limit]
         request = pb.Observe(session=self.name, epoch=self._epoch, writer=0, task=batch[0].task)
         for entry in batch:
@@ -168,21 +168,29 @@ class Delivery:
                                     action=entry.action.tolist(), next_observation=entry.observation.tolist())
         try:
             observed = self._request("Observe", request, deadline)
-        except (Reopen, DeadlineError, DisconnectedError, UndurableError):
-            return
+        except (Reopen, BeliefError) as reason:
+            return reason
         self.resent += len(batch)
         self._count = observed.count
-        paid = {e.seq for e, status in zip(batch, observed.status) if status != Status.UNDURABLE}
-        self._owed = [e for e in self._owed if e.seq not in paid]
+        for entry, status in zip(batch, observed.status):
+            entry.status = Status(status)
+            if entry.status != Status.UNDURABLE:
+                self._owed.remove(entry)
+        return None
 
     def _pay_all(self, deadline: float) -> None:
         pause = 0.001
         while self._owed:
             before = len(self._owed)
-            self._pay(deadline, OBSERVE_LIMIT)
+            reason = self._pay(deadline, OBSERVE_LIMIT)
+            if isinstance(reason, Reopen):
+                self._reopen(deadline)
+                self._deliver(deadline)
             if len(self._owed) < before:
                 continue
             if time.monotonic() + pause > deadline:
+                if isinstance(reason, BeliefError):
+                    raise reason
                 raise UndurableError(f"{self.name}: the daemon's log cannot take {before} transitions now",
                                      code="UNDURABLE", limit=before)
             time.sleep(pause)
@@ -275,7 +283,7 @@ class Delivery:
         self.resent += len(missing)
         for entry in missing:
             entry.answered = False
-            if entry.status == Status.UNDURABLE:
+            if entry in self._owed:
                 self._owed.remove(entry)
         for entry in self._entries[:-1]:
             # It was taken, though its answer never came; or its task is over. The last one's answer is still wanted.
