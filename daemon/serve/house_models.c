@@ -209,8 +209,9 @@ static int keep_in_log(const struct house *house, struct model *model, const uin
 
 // ---- Changes, one after another: house->changing is held --------------------------------------------------------------
 
-static int serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, char *why,
-                 size_t why_size)
+// path: where the bytes are to be written first; NULL: nowhere.
+static int serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, const char *path,
+                 char *why, size_t why_size)
 {
     struct shared_model *shared = shared_model_new(model);
     if (!shared) {
@@ -221,6 +222,8 @@ static int serve(struct house *house, struct model *model, const uint8_t *file, 
     int error = catalogue ? check(house, model, shared, why, why_size) : refuse(why, why_size, -ENOMEM, "no memory");
     if (!error)
         error = keep_in_log(house, model, file, file_size, why, why_size);
+    if (!error && path && (error = write_file(path, file, file_size)))
+        refuse(why, why_size, error, "%s cannot be written: %s", path, strerror(-error));
     if (!error)
         error = catalogue_put(catalogue, shared, why, why_size);
     if (error) {
@@ -246,7 +249,7 @@ static int serve_bytes(struct house *house, const uint8_t *bytes, size_t size, c
         model_free(model);
         return 0;  // it is the one that is served
     }
-    return serve(house, model, bytes, size, why, why_size);
+    return serve(house, model, bytes, size, NULL, why, why_size);
 }
 
 // Appends "path: reason" as a line.
@@ -314,7 +317,7 @@ int house_serve(struct house *house, struct model *model, const uint8_t *file, s
                 size_t why_size)
 {
     pthread_mutex_lock(&house->changing);
-    int error = serve(house, model, file, file_size, why, why_size);
+    int error = serve(house, model, file, file_size, NULL, why, why_size);
     pthread_mutex_unlock(&house->changing);
     return error;
 }
@@ -340,10 +343,7 @@ int house_load_model(struct house *house, const uint8_t *file, size_t file_size,
         return refuse(why, why_size, error, "the path is too long");
     }
     pthread_mutex_lock(&house->changing);
-    error = serve(house, model, file, file_size, why, why_size);
-    if (!error && (error = write_file(path, file, file_size)))
-        refuse(why, why_size, error, "it is served until the daemon ends, but %s cannot be written: %s", path,
-               strerror(-error));
+    error = serve(house, model, file, file_size, path, why, why_size);
     pthread_mutex_unlock(&house->changing);
     return error;
 }

@@ -293,6 +293,76 @@ START_TEST(it_serves_on_unix_sockets_and_tcp)
 }
 END_TEST
 
+// One robot whose connection breaks again and again, each time dealt to another loop, beside others that stay.
+START_TEST(loops_share_sessions_and_restarts_bring_them_back)
+{
+    enum { LINKS = 9, LIVES = 8, STEPS = 12 };
+    char data[96];
+    snprintf(data, sizeof data, "%s/data", directory);
+    uint8_t digest[WIRE_DIGEST_SIZE], expected[WIRE_DIGEST_SIZE];
+    start("--loops", "3", "--data", data, NULL);
+    struct link alone = link_open();
+    link_live(&alone, link_session(&alone, "alone"), 1, LIVES * STEPS, expected);
+    link_close(&alone);
+    for (int life = 0; life < LIVES; life++) {
+        struct link links[LINKS];
+        for (int i = 0; i < LINKS; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "other-%d", i);
+            links[i] = link_open();
+            uint32_t other = link_session(&links[i], name);
+            ck_assert_int_eq(link_ask(&links[i], step_request(other, life == 0 ? 1 : (uint64_t)life + 1)).kind, WIRE_ACTION);
+        }
+        struct link *link = &links[life];
+        struct wire_envelope reply =
+            link_ask(link, (struct wire_envelope){.kind = WIRE_OPEN, .open = {.session = "robot"}});
+        ck_assert_int_eq(reply.kind, WIRE_OPENED);
+        ck_assert_int_eq(reply.opened.resumed, life > 0);
+        ck_assert_uint_eq(reply.opened.seq, (unsigned)life * STEPS);
+        link_live(link, reply.opened.handle, (unsigned)life * STEPS + 1, (unsigned)(life + 1) * STEPS, digest);
+        for (int i = 0; i < LINKS; i++)
+            link_close(&links[i]);
+        if (life % 3 == 2) {
+            ck_assert_int_eq(stop(SIGTERM), 0);
+            start("--loops", life == 2 ? "2" : "4", "--data", data, NULL);
+        }
+    }
+    ck_assert_mem_eq(digest, expected, sizeof digest);
+    ck_assert_int_eq(stop(SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(a_hangup_reads_models_again_and_keeps_the_good_ones)
+{
+    char before[65], after[65];
+    start("--loops", "2", NULL);
+    struct link link = link_open();
+    struct wire_envelope reply = link_ask(&link, (struct wire_envelope){.kind = WIRE_HELLO, .hello = {.client = "test"}});
+    snprintf(before, sizeof before, "%s", reply.welcome.models[0].digest);
+    FILE *file = fopen(model_path, "w");
+    fputs("not a model", file);
+    fclose(file);
+    kill(daemon_pid, SIGHUP);
+    int64_t limit = now_ms() + REPLY_MS;
+    while (!strstr(read_log(), "event=model_refused") && now_ms() < limit)
+        usleep(5000);
+    reply = link_ask(&link, (struct wire_envelope){.kind = WIRE_HELLO, .hello = {.client = "test"}});
+    ck_assert_str_eq(reply.welcome.models[0].digest, before);
+    struct model *other = sample_model(&sample_small, 2);
+    ck_assert_int_eq(model_save(other, model_path), 0);
+    model_free(other);
+    kill(daemon_pid, SIGHUP);
+    do {
+        ck_assert_msg(now_ms() < limit, "%s", read_log());
+        usleep(5000);
+        reply = link_ask(&link, (struct wire_envelope){.kind = WIRE_HELLO, .hello = {.client = "test"}});
+        snprintf(after, sizeof after, "%s", reply.welcome.models[0].digest);
+    } while (!strcmp(after, before));
+    link_close(&link);
+    ck_assert_int_eq(stop(SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(a_signal_answers_what_was_sent_and_says_farewell)
 {
     static const int signals[] = {SIGTERM, SIGINT};
@@ -558,6 +628,8 @@ int main(int argc, char **argv)
     program = argv[1];
     Suite *suite = suite_create("daemon");
     SUITE_TEST_WITH(suite, it_serves_on_unix_sockets_and_tcp, set_up, tear_down);
+    SUITE_TEST_WITH(suite, loops_share_sessions_and_restarts_bring_them_back, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_hangup_reads_models_again_and_keeps_the_good_ones, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_signal_answers_what_was_sent_and_says_farewell, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_client_that_does_not_leave_delays_the_end_by_its_limit_only, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_second_signal_ends_at_once, set_up, tear_down);
