@@ -101,8 +101,8 @@ static int open_one(struct loops *loops, const struct address *address, int is_c
 {
     struct listener *listener = &loops->listeners[loops->listener_count++];
     *listener = (struct listener){.loops = loops, .address = address, .is_control = is_control};
-    int error = operations_listen(loops, &listener->socket, address, is_control ? CONTROL_MODE : loops->config->socket_mode,
-                                  why, why_size);
+    mode_t mode = is_control ? CONTROL_MODE : loops->config->socket_mode;
+    int error = operations_listen(loops, &listener->socket, address, mode, why, why_size);
     if (error)
         return error;
     error = uv_poll_init(&loops->loop[0]->uv, &listener->poll, listener->socket.fd);

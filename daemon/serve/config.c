@@ -72,7 +72,8 @@ static const struct key {
 
 enum { KEYS = sizeof keys / sizeof *keys };
 
-_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && WIRE_DURABILITY_ALWAYS == 2 && sizeof(enum wire_durability) == sizeof(int),
+_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && WIRE_DURABILITY_ALWAYS == 2 &&
+                   sizeof(enum wire_durability) == sizeof(int),
                "choices are in the order of their enums");
 
 void config_init(struct config *config)
@@ -335,8 +336,8 @@ static int check_address(const struct config *config, const struct address *addr
     if (address->kind != ADDRESS_TCP || address->loopback || config->insecure)
         return 0;
     return refuse(why, why_size, -EINVAL,
-                  "%s can be reached from other machines, and what is said there can be read by others: use tls: instead, "
-                  "or say insecure = yes",
+                  "%s can be reached from other machines, and what is said there can be read by others: "
+                  "use tls: instead, or say insecure = yes",
                   address->text);
 }
 

@@ -49,7 +49,7 @@ int config_parse(struct config *config, const char *name, const char *text, size
 int config_read(struct config *config, const char *path, char *why, size_t why_size);
 size_t config_key_count(void);  // how many keys there are
 
-// When all is said: does it go together? -EINVAL with a sentence: nothing to listen at or to serve, an address that other
-// machines reach without TLS (and not `insecure`), tls: without a certificate, durability without a data
+// When all is said: does it go together? -EINVAL with a sentence: nothing to listen at or to serve, an address that
+// other machines reach without TLS (and not `insecure`), tls: without a certificate, durability without a data
 // directory. durability becomes WIRE_DURABILITY_OFF where nothing was asked for.
 int config_check(struct config *config, char *why, size_t why_size);

@@ -1,5 +1,5 @@
-// What Prometheus is told; the contract is in metrics.h. Names are those of its manual: base units, _total for what only
-// grows, and no label that a client can make up.
+// What Prometheus is told; the contract is in metrics.h. Names are as its manual wants them: base units, _total for what
+// only grows, and no label that a client can make up.
 #include "metrics.h"
 
 #include "daemon/store/store.h"
@@ -60,7 +60,7 @@ static void put_one(struct text *text, const char *name, const char *type, const
     put(text, "beliefd_%s %.15g\n", name, value);
 }
 
-// ---- Over all servers ------------------------------------------------------------------------------------------------
+// ---- Over all servers -----------------------------------------------------------------------------------------------
 
 static uint64_t sum(const struct metrics_view *view, size_t offset)
 {
@@ -106,7 +106,7 @@ static void put_histogram(struct text *text, const struct metrics_view *view, co
     put_buckets(text, name, help, buckets, sum(view, offset + offsetof(struct histogram, sum_us)));
 }
 
-// ---- What is told ----------------------------------------------------------------------------------------------------
+// ---- What is told ---------------------------------------------------------------------------------------------------
 
 static void put_requests(struct text *text, const struct metrics_view *view)
 {

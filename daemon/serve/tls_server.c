@@ -26,7 +26,7 @@ static int refuse_openssl(const char *key, const char *path, char *why, size_t w
     unsigned long error = ERR_peek_error();
     const char *reason = ERR_reason_error_string(error);
     int result = refuse(why, why_size, -EINVAL, "%s: %s: %s", key, path,
-                        ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error)) : reason ? reason : "no PEM file");
+                        ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error)) : reason ? reason : "no PEM");
     ERR_clear_error();
     return result;
 }
@@ -39,7 +39,7 @@ static int check_key_file(const char *path, char *why, size_t why_size)
         return refuse(why, why_size, -EINVAL, "tls_key: %s: %s", path, strerror(errno));
     if (file.st_mode & (S_IRWXO | S_IWGRP | S_IXGRP))
         return refuse(why, why_size, -EPERM,
-                      "tls_key: %s: mode %04o lets others at it; 0600 is right, or 0640 with a group of the daemon's own",
+                      "tls_key: %s: mode %04o lets others at it; 0600 is right, or 0640 with a group of its own",
                       path, (unsigned)file.st_mode & 07777);
     return 0;
 }
