@@ -37,10 +37,12 @@ def start_daemon(*options):
     model, log = os.path.join(directory, "model"), os.path.join(directory, "log")
     subprocess.run([model_writer, model], check=True)
     ready, tell = os.pipe()
+    # A sanitizer keeps what was freed for a while; here memory is watched.
+    environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1")
     with open(log, "w") as out:
         daemon = subprocess.Popen(
             [beliefd, "--listen", "tcp:127.0.0.1:0", "--listen", f"unix:{directory}/socket", "--model", model,
-             "--ready-fd", str(tell), *options], pass_fds=[tell], stderr=out)
+             "--ready-fd", str(tell), *options], pass_fds=[tell], stderr=out, env=environment)
     os.close(tell)
     assert os.read(ready, 100) == b"READY\n"
     with open(log) as lines:
