@@ -1,6 +1,7 @@
 // Kills the daemon at random moments, under load, and looks whether anything was lost or counted twice.
 //
-//     chaos BELIEFD BELIEFCTL [--rounds N] [--faults N] [--clients N] [--seed S] [--json]
+//     chaos BELIEFD BELIEFCTL [--rounds N] [--faults N] [--clients N] [--loops N] [--durability always|interval]
+//           [--seed S] [--json]
 //
 // Clients step robots without pause, each with its own record of what it reported: the same model and functions as
 // the daemon's, in this process. Every answer is compared with the record, bit for bit. A round lets them work
@@ -47,8 +48,9 @@ struct client {
     uint64_t transitions, failures, mismatches;
 };
 
-static unsigned rounds = 25, client_count = 8;
+static unsigned rounds = 25, client_count = 8, loops = 1;
 static uint64_t wanted_faults, seed = 1;
+static const char *durability = "interval";
 static const char *beliefctl_path;
 static struct model *model;
 static struct daemon beliefd;
@@ -285,6 +287,7 @@ static void read_options(int argc, char **argv)
     static const struct option known[] = {
         {"rounds", required_argument, NULL, 'r'}, {"faults", required_argument, NULL, 'f'},
         {"clients", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
+        {"loops", required_argument, NULL, 'l'}, {"durability", required_argument, NULL, 'd'},
         {"json", no_argument, NULL, 'j'}, {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -294,13 +297,15 @@ static void read_options(int argc, char **argv)
         case 'f': wanted_faults = number; break;
         case 'c': client_count = (unsigned)number; break;
         case 's': seed = number; break;
+        case 'l': loops = (unsigned)number; break;
+        case 'd': durability = optarg; break;
         case 'j': break;  // the last line is JSON in any case
         default: exit(2);
         }
     }
     if (argc - optind != 2 || client_count < 1 || client_count > CLIENTS_LIMIT) {
-        fprintf(stderr, "chaos: usage: chaos BELIEFD BELIEFCTL [--rounds N] [--faults N] [--clients 1..%d] [--seed S] "
-                        "[--json]\n", CLIENTS_LIMIT);
+        fprintf(stderr, "chaos: usage: chaos BELIEFD BELIEFCTL [--rounds N] [--faults N] [--clients 1..%d] [--loops N] "
+                        "[--durability always|interval] [--seed S] [--json]\n", CLIENTS_LIMIT);
         exit(2);
     }
     beliefd_path = argv[optind];
@@ -310,7 +315,9 @@ static void read_options(int argc, char **argv)
 START_TEST(whatever_is_killed_beliefs_stay_the_sums_of_what_was_reported)
 {
     model = sample_model(&sample_small, 5);
-    daemon_start(&beliefd, &model, 1, "data_directory = @/data\ndurability = interval\n");
+    char settings[128];
+    snprintf(settings, sizeof settings, "data_directory = @/data\ndurability = %s\nloops = %u\n", durability, loops);
+    daemon_start(&beliefd, &model, 1, settings);
     struct faults *faults = NULL;
     snprintf(client_address, sizeof client_address, "%s", beliefd.unix_address);
     if (wanted_faults) {
@@ -365,10 +372,11 @@ int main(int argc, char **argv)
     int failed = srunner_ntests_failed(runner) != 0;
     srunner_free(runner);
     printf("{\"rounds\":%u,\"transitions\":%llu,\"lost\":%llu,\"doubled\":%llu,\"digest_mismatches\":%llu,"
-           "\"faults\":%llu,\"reconnects\":%llu,\"resent\":%llu,\"calls_without_answer\":%llu,\"clients\":%u}\n",
+           "\"faults\":%llu,\"reconnects\":%llu,\"resent\":%llu,\"calls_without_answer\":%llu,\"clients\":%u,"
+           "\"loops\":%u,\"durability\":\"%s\",\"seed\":%llu}\n",
            done.rounds, (unsigned long long)done.transitions, (unsigned long long)done.lost,
            (unsigned long long)done.doubled, (unsigned long long)done.mismatches, (unsigned long long)done.faults,
            (unsigned long long)done.reconnects, (unsigned long long)done.resent,
-           (unsigned long long)done.failures, client_count);
+           (unsigned long long)done.failures, client_count, loops, durability, (unsigned long long)seed);
     return failed;
 }
