@@ -2,19 +2,19 @@
 // loop), then every server gets the new list by mail. The contracts are in house.h.
 #include "house_internal.h"
 
+#include "aliases.h"
 #include "log.h"
+#include "whole_file.h"
 
 #include "daemon/policy/refuse.h"
 #include "daemon/policy/safetensors.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { REASON_SIZE = 4096 };
@@ -109,66 +109,6 @@ static int check(const struct house *house, const struct model *model, const str
 
 // ---- Bytes -----------------------------------------------------------------------------------------------------------
 
-static int read_file(uint8_t **bytes, size_t *size, const char *path, char *why, size_t why_size)
-{
-    // Not blocking: a named pipe without a writer is refused below instead of waited for.
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
-    int error = fd < 0 || fstat(fd, &status) ? -errno : 0;
-    if (error)
-        error = refuse(why, why_size, error, "the file cannot be opened: %s", strerror(-error));
-    else if (!S_ISREG(status.st_mode))
-        error = refuse(why, why_size, -EINVAL, "it is not a regular file");
-    else if (status.st_size > SAFETENSORS_FILE_LIMIT)
-        error = refuse(why, why_size, -EFBIG, "the file has %lld bytes, more than %d", (long long)status.st_size,
-                       SAFETENSORS_FILE_LIMIT);
-    uint8_t *room = error ? NULL : malloc((size_t)status.st_size + 1);
-    size_t done = 0;
-    if (!error && !room)
-        error = refuse(why, why_size, -ENOMEM, "no memory for the file");
-    while (!error && done < (size_t)status.st_size) {
-        ssize_t some = read(fd, room + done, (size_t)status.st_size - done);
-        if (some > 0)
-            done += (size_t)some;
-        else if (some == 0 || errno != EINTR)
-            error = refuse(why, why_size, -EIO, "the file cannot be read");
-    }
-    if (fd >= 0)
-        close(fd);
-    if (error)
-        free(room);
-    *bytes = error ? NULL : room;
-    *size = done;
-    return error;
-}
-
-// Whole or not at all, and on disk when it returns.
-static int write_file(const char *path, const uint8_t *bytes, size_t size)
-{
-    char temporary[PATH_MAX];
-    if (snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid()) >= (int)sizeof temporary)
-        return -ENAMETOOLONG;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return -errno;
-    int error = 0;
-    for (size_t done = 0; done < size && !error;) {
-        ssize_t some = write(fd, bytes + done, size - done);
-        if (some >= 0)
-            done += (size_t)some;
-        else if (errno != EINTR)
-            error = -errno;
-    }
-    if (!error && fsync(fd))
-        error = -errno;
-    close(fd);
-    if (!error && rename(temporary, path))
-        error = -errno;
-    if (error)
-        unlink(temporary);
-    return error;
-}
-
 // A model that never was a file gets the bytes, and the digest, that it would have as one.
 static int make_file(const struct house *house, struct model *model, uint8_t **bytes, size_t *size, char *why,
                      size_t why_size)
@@ -179,7 +119,7 @@ static int make_file(const struct house *house, struct model *model, uint8_t **b
     int error = model_save(model, path);
     if (error)
         return refuse(why, why_size, error, "%s: %s", path, strerror(-error));
-    error = read_file(bytes, size, path, why, why_size);
+    error = whole_file_read(bytes, size, path, why, why_size);
     unlink(path);
     if (!error && (error = model_parse(&twin, *bytes, *size, why, why_size)))
         free(*bytes);
@@ -222,7 +162,7 @@ static int serve(struct house *house, struct model *model, const uint8_t *file, 
     int error = catalogue ? check(house, model, shared, why, why_size) : refuse(why, why_size, -ENOMEM, "no memory");
     if (!error)
         error = keep_in_log(house, model, file, file_size, why, why_size);
-    if (!error && path && (error = write_file(path, file, file_size)))
+    if (!error && path && (error = whole_file_write(path, file, file_size)))
         refuse(why, why_size, error, "%s cannot be written: %s", path, strerror(-error));
     if (!error)
         error = catalogue_put(catalogue, shared, why, why_size);
@@ -258,7 +198,7 @@ static int serve_file(struct house *house, const char *path, char *why, size_t w
     char reason[REASON_SIZE];
     uint8_t *bytes;
     size_t size, used = strlen(why);
-    int error = read_file(&bytes, &size, path, reason, sizeof reason);
+    int error = whole_file_read(&bytes, &size, path, reason, sizeof reason);
     if (error == 0) {
         error = serve_bytes(house, bytes, size, reason, sizeof reason);
         free(bytes);
@@ -310,6 +250,7 @@ int house_load_all(struct house *house, char *why, size_t why_size)
             return refuse(why, why_size, -EINVAL, "%s: two models have one name", options->model_paths[i]);
     }
     serve_directory(house, later, sizeof later);  // each refusal was logged
+    aliases_read(options->model_directory, house->catalogue);  // no server has it yet
     return 0;
 }
 
@@ -355,6 +296,8 @@ int house_unload_model(struct house *house, const char *name, char *why, size_t 
     struct catalogue *catalogue = catalogue_copy(house->catalogue);
     int error = catalogue ? catalogue_remove(catalogue, name, why, why_size)
                           : refuse(why, why_size, -ENOMEM, "no memory");
+    if (!error)
+        error = aliases_write(house->options.model_directory, catalogue, why, why_size);
     if (error)
         catalogue_unref(catalogue);
     else if ((error = publish(house, catalogue, NULL)))
@@ -373,6 +316,8 @@ int house_alias_model(struct house *house, const char *alias, const char *model,
     struct catalogue *catalogue = catalogue_copy(house->catalogue);
     int error = catalogue ? catalogue_alias(catalogue, alias, model, why, why_size)
                           : refuse(why, why_size, -ENOMEM, "no memory");
+    if (!error)
+        error = aliases_write(house->options.model_directory, catalogue, why, why_size);
     if (error)
         catalogue_unref(catalogue);
     else if ((error = publish(house, catalogue, NULL)))

@@ -361,7 +361,8 @@ START_TEST(aliases_follow_their_model_and_go_with_it)
     serve(2);
     list = list_models((struct wire_envelope){.kind = WIRE_LIST_MODELS});
     ck_assert_uint_eq(list.model_count, 2);
-    list_models(alias);
+    ck_assert_uint_eq(list.alias_count, 1);
+    ck_assert_str_eq(list.aliases[0].alias, "best");
     list = list_models((struct wire_envelope){.kind = WIRE_UNLOAD_MODEL, .unload_model = {"another"}});
     ck_assert_uint_eq(list.model_count, 1);
     ck_assert_uint_eq(list.alias_count, 0);
