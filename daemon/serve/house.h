@@ -32,7 +32,7 @@ struct house_options {
     const char *const *model_paths;       // served at start, and read again on reload
     size_t model_count;
     const char *identities_path;          // NULL: none
-    struct tls_server *tls;               // of tls: listeners, its files are read again with the rest; NULL: there are none
+    struct tls_server *tls;               // of tls: listeners, its files are read again with the rest; NULL: none
     uint32_t commit_ms, retention_days;
     uint64_t log_size_limit_bytes;
     uint64_t (*clock_us)(void);
@@ -65,7 +65,8 @@ void house_free(struct house *house);     // after all servers are freed
 // models; -EIO: the log cannot keep it.
 int house_serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, char *why,
                 size_t why_size);
-// The Control calls, by the same rules. A file is checked, written to the model directory whole or not at all, and served.
+// The Control calls, by the same rules. A file is checked, written to the model directory whole or not at all, and
+// served.
 int house_load_model(struct house *house, const uint8_t *file, size_t file_size, char *why, size_t why_size);
 // A file of that name in the model directory stays, as NAME.safetensors.unloaded.
 int house_unload_model(struct house *house, const char *name, char *why, size_t why_size);
@@ -75,8 +76,9 @@ int house_alias_model(struct house *house, const char *alias, const char *model,
 int house_alive(struct house *house, char *why, size_t why_size);
 // Readiness (all models warm, every loop alive, the log not refusing), with a sentence if not.
 int house_ready(struct house *house, char *why, size_t why_size);
-// Reads models (their paths, and the model directory) and identities again. Runs on any thread but a loop's; sentences of what was refused in `why`, one a
-// line. 0, or -EINVAL if anything was refused (the rest took effect).
+// Reads models (their paths, and the model directory), identities and certificates again. Runs on any thread but a
+// loop's; sentences of what was refused in `why`, one a line. 0, or -EINVAL if anything was refused (the rest took
+// effect).
 int house_reload(struct house *house, char *why, size_t why_size);
 
 struct catalogue *house_catalogue(struct house *house);  // as it is now, a reference for the caller. Any thread

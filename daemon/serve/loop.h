@@ -17,7 +17,7 @@ void loops_wake(void *loops, size_t index);
 void loops_drain(void *loops);  // as SIGTERM; any thread
 
 // Makes the house's servers, listens, writes "READY\n" to ready_fd (unless -1) and serves until SIGTERM or SIGINT, then
-// drains; SIGHUP reads models, identities and certificates again. A second signal ends the process at once. A negative errno with a
-// sentence when the start fails. The servers are gone when it returns.
+// drains; SIGHUP reads models, identities and certificates again. A second signal ends the process at once. A negative
+// errno with a sentence when the start fails. The servers are gone when it returns.
 int loops_run(struct loops *loops, struct house *house, const struct config *config, int ready_fd, char *why,
               size_t why_size);
