@@ -289,6 +289,7 @@ struct wire_session_state {
     struct wire_bytes digest;
     uint64_t duplicates, refused;
     uint64_t opener;
+    uint32_t hand_overs;
 };
 
 struct wire_restore {

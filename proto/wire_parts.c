@@ -71,7 +71,8 @@ int wire_read_state(struct wire_session_state *out, const Belief__V1__SessionSta
         .observation = GET_FLOATS(m, observation), .action = GET_FLOATS(m, action),
         .writers = writers, .writer_count = m->n_writers, .sums = sums, .sums_count = m->n_sums,
         .count = m->count, .digest = wire_bytes_of(m->digest),
-        .duplicates = m->duplicates, .refused = m->refused, .opener = m->opener};
+        .duplicates = m->duplicates, .refused = m->refused, .opener = m->opener,
+        .hand_overs = m->hand_overs};
     return 0;
 }
 
@@ -111,5 +112,6 @@ int wire_fill_state(Belief__V1__SessionState *m, const struct wire_session_state
     m->duplicates = in->duplicates;
     m->refused = in->refused;
     m->opener = in->opener;
+    m->hand_overs = in->hand_overs;
     return 0;
 }

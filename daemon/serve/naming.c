@@ -94,7 +94,9 @@ static struct session *with_epoch(const struct request *r, const char *name, uin
                                   const char *field)
 {
     struct session *session = request_session_named(r, name, access);
-    if (!session || (epoch == 0 && access == ACCESS_READ) || epoch == session->epoch)
+    // Hand-overs since the last Open leave the session to who opened it.
+    if (!session || (epoch == 0 && access == ACCESS_READ) ||
+        (epoch != 0 && epoch <= session->epoch && session->epoch - epoch <= session->hand_overs))
         return session;
     request_settle(r, session);
     if (epoch == 0)

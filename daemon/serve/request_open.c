@@ -62,7 +62,7 @@ static int may_open(const struct request *r, struct session *session)
         return 0;
     else if (open->epoch > EPOCH_LIMIT)
         request_refuse(r, WIRE_INVALID, "epoch", EPOCH_LIMIT, "an epoch is at most 2^62");
-    else if (open->epoch != 0 && open->epoch + session->restored < session->epoch &&
+    else if (open->epoch != 0 && open->epoch + session->hand_overs < session->epoch &&
              !(open->opener && open->opener == session->opener))
         request_refuse(r, WIRE_FENCED, "epoch", 0, "the session was opened again");
     else if (*open->model && strcmp(open->model, has) && (!wanted || strcmp(wanted->model->name, has)))
@@ -143,7 +143,7 @@ void request_take_open(const struct request *r)
         return;
     }
     session->epoch = (open->epoch > session->epoch ? open->epoch : session->epoch) + 1;
-    session->restored = 0;
+    session->hand_overs = 0;
     session->opener = open->opener;
     session->hold_prior = open->hold_prior;
     session->heard_us = r->now_us;

@@ -15,8 +15,8 @@
 enum { FREEZE_US = 10000000 };          // a hand-over that nobody ends ends itself
 static const uint64_t moved_us = 3600ull * 1000000;  // clients are told for so long where a session went
 
-// Its state as it is now, with that epoch.
-static void reply_state(const struct request *r, const struct session *session, uint64_t epoch)
+// Its state as it is now; leaving: as it is for the daemon that gets it.
+static void reply_state(const struct request *r, const struct session *session, int leaving)
 {
     struct server *server = r->server;
     struct portrait portrait;
@@ -26,7 +26,8 @@ static void reply_state(const struct request *r, const struct session *session, 
     }
     struct wire_envelope reply = {
         .request_id = r->message->request_id, .kind = WIRE_SESSION_STATE, .session_state = portrait.state};
-    reply.session_state.epoch = epoch;
+    reply.session_state.epoch += (uint64_t)leaving;
+    reply.session_state.hand_overs += (uint32_t)leaving;
     wire_arena_reset(&server->encode_arena);
     long size = wire_encode(NULL, 0, &reply, &server->encode_arena);
     if (size < 0 || (size_t)size > server->limits.frame_bytes)
@@ -43,7 +44,7 @@ void request_take_save(const struct request *r)
     if (!session)
         return;
     request_settle(r, session);
-    reply_state(r, session, session->epoch);
+    reply_state(r, session, 0);
 }
 
 // Whoever had the older session of that name is fenced; what the log has of it goes. 0: the refusal was sent.
@@ -104,7 +105,6 @@ void request_take_restore(const struct request *r)
     return;
 take:
     session_link(&server->sessions, session);
-    session->restored = 1;
     session->heard_us = r->now_us;
     moved_forget(&server->house->moved, session->name);
     // Nothing of it but this is in our log.
@@ -128,7 +128,7 @@ static void confirm(const struct request *r, struct session *session, const char
     log_event(LOG_INFO, "moved", LOG_TEXT("session", session->name), LOG_TEXT("to", to),
               LOG_NUMBER("transitions", agent_belief_count(&session->belief)));
     count_add(&server->metrics.sessions_moved, 1);
-    reply_state(r, session, session->epoch + 1);
+    reply_state(r, session, 1);
     server_let_go(session);
     arrival_left(server, session);
     session_free(&server->sessions, session);
@@ -148,7 +148,7 @@ void request_take_hand_over(const struct request *r)
             if (frozen)
                 return;
             session->frozen_until_us = r->now_us + FREEZE_US;
-            reply_state(r, session, session->epoch + 1);
+            reply_state(r, session, 1);
         }
         break;
     case WIRE_CONFIRM:
@@ -162,7 +162,7 @@ void request_take_hand_over(const struct request *r)
         break;
     case WIRE_THAW:
         session->frozen_until_us = 0;
-        reply_state(r, session, session->epoch);
+        reply_state(r, session, 0);
         break;
     default:
         request_refuse(r, WIRE_INVALID, "phase", 0, "a phase is FREEZE, CONFIRM or THAW");

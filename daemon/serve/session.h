@@ -49,7 +49,7 @@ struct session {
     struct connection *owner;  // holds it by handle; NULL: nobody
     uint32_t handle;           // on the owner's connection
     uint64_t epoch;
-    int restored;              // its epoch was raised by a hand-over: whoever had the one before may open it
+    uint32_t hand_overs;       // since the last Open; each raised the epoch, and fenced nobody
     uint64_t opener;           // who opened it last, for an Open whose answer was lost
     uint64_t heard_us;         // its last request, or when its owner left
     int hold_prior;

@@ -42,7 +42,8 @@ int portrait_init(struct portrait *portrait, const struct session *session)
         .writers = portrait->writers, .writer_count = session->writer_count,
         .sums = portrait->sums, .sums_count = HEAD_COUNT,
         .count = agent_belief_count(&session->belief), .digest = {portrait->digest, WIRE_DIGEST_SIZE},
-        .duplicates = session->duplicates, .refused = session->refused};
+        .duplicates = session->duplicates, .refused = session->refused,
+        .hand_overs = session->hand_overs};
     return 0;
 }
 
@@ -129,6 +130,8 @@ static int check(const struct wire_session_state *state, const struct server *se
                     IDENTITY_NAME_LIMIT);
     if (state->epoch < 1 || state->epoch > EPOCH_LIMIT)
         return fail(fault, WIRE_INVALID, "epoch", EPOCH_LIMIT, "an epoch is 1 to 2^62");
+    if (state->hand_overs >= state->epoch)
+        return fail(fault, WIRE_INVALID, "hand_overs", state->epoch - 1, "fewer than the epoch, which each has raised");
     if (state->task < 1)
         return fail(fault, WIRE_INVALID, "task", 0, "tasks are numbered from 1");
     if (state->seq > INT64_MAX || state->last_transition > state->seq)
@@ -223,6 +226,7 @@ static struct session *build(struct server *server, const struct wire_session_st
     strcpy(session->identity, state->identity);
     session->epoch = state->epoch;
     session->opener = state->opener;
+    session->hand_overs = state->hand_overs;
     session->task = state->task;
     session->seq = state->seq;
     session->last_transition = state->last_transition;
@@ -285,6 +289,7 @@ struct session *session_recall(struct server *server, const struct store_session
     session->id = row->id;
     session->hold_prior = row->hold_prior;
     if (row->epoch >= session->epoch) {
+        session->hand_overs = row->epoch == session->epoch ? session->hand_overs : 0;
         session->epoch = row->epoch;
         session->opener = row->opener;
     }

@@ -34,7 +34,8 @@ static const struct wire_session_state state = {
     .epoch = UINT64_MAX, .task = UINT32_MAX, .seq = UINT64_MAX, .last_transition = UINT64_MAX - 1,
     .standing = 1, .hold_prior = 1, .observation = FLOATS(0, 5), .action = FLOATS(1, 3),
     .writers = writers, .writer_count = 3, .sums = sums, .sums_count = 3,
-    .count = UINT64_MAX, .digest = DIGEST, .duplicates = UINT64_MAX, .refused = UINT64_MAX - 2, .opener = UINT64_MAX - 4};
+    .count = UINT64_MAX, .digest = DIGEST, .duplicates = UINT64_MAX, .refused = UINT64_MAX - 2, .opener = UINT64_MAX - 4,
+    .hand_overs = UINT32_MAX};
 static const struct wire_session_info sessions[] = {
     {.session = "robot-7", .model = "cheetah", .model_digest = "abc", .identity = "plant-3",
      .place = WIRE_MOVED_PLACE, .epoch = UINT64_MAX, .task = UINT32_MAX, .seq = 3, .count = 4, .digest = DIGEST,
