@@ -8,6 +8,7 @@ is owed: it is told as something that happened meanwhile (Observe, writer 0).
 """
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Union
@@ -62,13 +63,14 @@ class Delivery:
         self._hold_prior = hold_prior
         self._fate: Optional[BeliefError] = None  # fenced, lost or closed: for good
         self._epoch = 0
-        self._opens = 0                    # without an answer; each may have raised the epoch
+        self._opener = secrets.randbits(64) | 1  # the daemon knows by it that an Open without an answer was ours
         self._entries: List[Entry] = []    # ascending; those with an answer first
         self._answered = 0                 # how many those are
         self._owed: List[Entry] = []       # transitions to be told by Observe
         self.resent = 0                    # entries that were told again
 
-        opened = self._open(pb.Open(session=name, model=model, hold_prior=hold_prior), deadline)
+        opened = self._open(pb.Open(session=name, model=model, hold_prior=hold_prior,
+                                   opener=self._opener), deadline)
         self.model = Model.of(opened.model)
         self.resumed = bool(opened.resumed)       # it was there already
         self._epoch = int(opened.epoch)
@@ -216,8 +218,7 @@ class Delivery:
         if self._home.address.startswith("tls:") and error.address.startswith("tcp:"):
             raise error  # what was said under TLS is not said in the clear because the other end asks for it
         self._home = self._belief._link(error.address)
-        self._epoch += self._opens + 1
-        self._opens = 0
+        self._epoch += 1
 
     def _ask(self, method: str, timeout: Optional[float], request: Callable[[], Any]) -> Any:
         """A request that comes after everything reported before. request() makes it, for the epoch may change."""
@@ -237,25 +238,18 @@ class Delivery:
         attempts = Attempts(deadline)
         while True:
             try:
-                opened = self._home.call("Open", request, deadline, self._where())
-                self._opens = 0
-                return opened
+                return self._home.call("Open", request, deadline, self._where())
             except MovedError as error:
                 self._follow(error)
                 if request.epoch:
                     request.epoch = self._epoch
                 attempts.wait(error)
-            except DrainingError as error:
-                attempts.wait(error)
-            except (DisconnectedError, DeadlineError) as error:
-                self._opens += 1  # it may have been done all the same
-                if request.epoch:
-                    request.epoch += 1
+            except (DrainingError, DisconnectedError, DeadlineError) as error:
                 attempts.wait(error)
 
     def _reopen(self, deadline: float) -> None:
         request = pb.Open(session=self.name, model=self.model.name, hold_prior=self._hold_prior,
-                          epoch=self._epoch + self._opens)
+                          epoch=self._epoch, opener=self._opener)
         try:
             opened = self._open(request, deadline)
         except UnknownSessionError as error:
