@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -92,10 +93,10 @@ void guard_set_up(void)
 
 void guard_tear_down(void)
 {
+    // To its end, for that is when a sanitizer of the daemon's speaks.
     if (guard_pid) {
-        kill(guard_pid, SIGKILL);
-        waitpid(guard_pid, NULL, 0);
-        guard_pid = 0;
+        kill(guard_pid, SIGTERM);
+        ck_assert_msg(guard_ends_with() == 0, "%s", guard_log());
     }
     close(manager);
     char command[128];
@@ -136,6 +137,7 @@ void guard_launch(const char *settings, const int *passed, int count)
     ck_assert_int_ge(guard_pid, 0);
     if (guard_pid)
         return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // it ends with the test, however that ends
     int log = open(guard_path("log"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(log, 1);
     dup2(log, 2);
