@@ -232,7 +232,7 @@ void grpc_call_fail(struct grpc *grpc, struct grpc_call *call, const struct wire
     log_event(LOG_DEBUG, "call_failed", LOG_TEXT("peer", grpc->connection->peer),
               LOG_TEXT("method", call->method ? call->method->path : ""),
               LOG_TEXT("code", wire_error_name(error->code)), LOG_TEXT("message", call->message),
-              LOG_TEXT("trace", call->trace));
+              log_trace(call->trace));
     // Time is up: what the peer does not take it will not get.
     if (error->code == WIRE_DEADLINE && frame_buffer_size(&call->out) > 0) {
         grpc->held -= frame_buffer_size(&call->out);
