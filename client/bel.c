@@ -286,7 +286,8 @@ int bel_close(struct bel_session *session, int forget)
         struct single single = {
             .session = session, .request = {.kind = WIRE_CLOSE, .close.forget = 1}, .take = single_take_done};
         result = single_run(session->bel, &single, 0);
-    } else if (!forget && session->state == SESSION_LIVE && session->kept.open) {
+    } else if (!forget && session->state == SESSION_LIVE && (session->kept.open || kept_volatile(&session->kept))) {
+        // Afterwards nobody has what a crash takes.
         result = single_sync(session, 0);
     }
     session_free(session);

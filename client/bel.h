@@ -158,8 +158,8 @@ struct bel_open {
 // BEL_DISCONNECTED, BEL_DRAINING, BEL_PROTOCOL.
 BEL_EXPORT int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **session);
 
-// Frees the session in any case. What the daemon has not got yet is sent before, and the result tells whether
-// it arrived. forget: the daemon drops it with its belief instead, and the result tells whether it knows. NULL
+// Frees the session in any case. What the daemon has not got yet is sent before, what is not on its disk is waited for,
+// and the result tells whether it is there. forget: the daemon drops it with its belief instead, and the result tells whether it knows. NULL
 // is fine.
 BEL_EXPORT int bel_close(struct bel_session *session, int forget);
 

@@ -278,6 +278,32 @@ START_TEST(closing_a_session_delivers_what_it_still_has)
 }
 END_TEST
 
+START_TEST(what_a_closed_session_reported_is_on_disk)
+{
+    begin_logged();
+    steps(3);
+    ck_ok(bel_close(robot, 0));
+    peer_crash(peer);
+    ck_assert_uint_eq(peer_book(peer, "robot").count, 3);
+    ck_assert_uint_eq(peer_book(peer, "robot").digest, truth.digest);
+    finish();
+}
+END_TEST
+
+// The link broke after the answers, and nobody has called since.
+START_TEST(closing_after_a_crash_brings_what_it_took)
+{
+    begin_logged();
+    steps(3);
+    peer_crash(peer);
+    ck_ok(bel_close(robot, 0));
+    peer_crash(peer);
+    ck_assert_uint_eq(peer_book(peer, "robot").count, 3);
+    ck_assert_uint_eq(peer_book(peer, "robot").digest, truth.digest);
+    finish();
+}
+END_TEST
+
 START_TEST(whatever_happens_to_link_and_disk_each_transition_counts_once)
 {
     for (uint64_t seed = 0; seed < 8; seed++) {
@@ -450,6 +476,8 @@ int main(void)
     SUITE_TEST(suite, a_refusal_of_the_disk_that_was_not_heard_is_found_out);
     SUITE_TEST(suite, at_the_limit_of_what_is_kept_the_disk_is_asked_and_then_the_caller_told);
     SUITE_TEST(suite, closing_a_session_delivers_what_it_still_has);
+    SUITE_TEST(suite, what_a_closed_session_reported_is_on_disk);
+    SUITE_TEST(suite, closing_after_a_crash_brings_what_it_took);
     SUITE_TEST(suite, whatever_happens_to_link_and_disk_each_transition_counts_once);
     SUITE_TEST(suite, a_daemon_that_asks_for_patience_gets_it_within_the_deadline);
     SUITE_TEST(suite, who_is_not_let_in_is_told_and_loses_nothing);
