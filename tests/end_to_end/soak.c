@@ -1,10 +1,13 @@
 // Many sessions, random operations, bad links, and at every reply the bits that plain functions give here.
 //
-//     soak BELIEFD [OPERATIONS [SEED]]
+//     soak BELIEFD [OPERATIONS [SEED [durable]]]
 //
 // Sessions use two models and four connections, two of which are cut again and again in the middle of whatever
 // they carry. A session steps (alone or with others of its connection), sends transitions late, twice and in any
 // order, begins new episodes and tasks, is closed, forgotten, resumed, looked into, taken over by another one.
+//
+// durable: the daemon has several loops and an experience log, idle sessions are soon in the log only, and now and then it
+// is killed between two operations.
 
 #include "process.h"
 
@@ -16,6 +19,7 @@
 #include "tests/support/suite.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +27,7 @@
 enum { SESSIONS = 64, LINKS = 4, CUT_LINKS = 2, WINDOW = 12, OBSERVE_MOST = 20, DIM = SHADOW_DIM_LIMIT };
 
 static unsigned operations = 20000;
+static int durable;
 static uint64_t seed = 1;
 
 struct robot {
@@ -38,6 +43,12 @@ static struct bel *links[LINKS];
 static struct robot robots[SESSIONS];
 static struct random_stream dice;
 static unsigned done[16];           // operations, by kind
+static struct daemon beliefd;
+static unsigned kills;
+
+enum { KILL_ONE_IN = 400 };
+static const char durable_settings[] =
+    "data_directory = @/data\nloops = 3\nsession_spill_seconds = 1\nsessions = 100\n";
 
 static int chance(uint32_t one_in)
 {
@@ -112,6 +123,9 @@ static void take_over(struct robot *robot)
 {
     struct bel_session *before = robot->session;
     unsigned before_link = robot->link;
+    // What a crash took from the daemon the first one still has, until it is fenced.
+    if (durable)
+        check_result(bel_sync(links[before_link]), robot, "sync");
     open_session(robot, (before_link + 1 + random_below(&dice, LINKS - 1)) % LINKS);
     // The first one is told, unless its link broke meanwhile: then its reopening would take the session back.
     if (before_link >= CUT_LINKS) {
@@ -253,8 +267,20 @@ static void look(struct robot *robot)
     }
 }
 
+// At once, and back. What was answered and not on disk is still with the clients.
+static void kill_and_restart(void)
+{
+    process_signal(&beliefd.process, SIGKILL);
+    process_wait(&beliefd.process, 10);
+    process_release(&beliefd.process);
+    daemon_restart(&beliefd);
+    kills++;
+}
+
 static void operate(void)
 {
+    if (durable && chance(KILL_ONE_IN))
+        kill_and_restart();
     struct robot *robot = &robots[random_below(&dice, SESSIONS)];
     if (!robot->session) {
         open_session(robot, random_below(&dice, LINKS));
@@ -302,16 +328,15 @@ START_TEST(every_reply_has_the_bits_of_a_belief_kept_aside)
     other.action_dim = 1;
     other.heads[HEAD_REWARD].features = 9;
     struct model *models[] = {sample_model(&sample_small, 5), sample_model(&other, 6)};
-    struct daemon daemon;
-    daemon_start(&daemon, models, 2, NULL);
+    daemon_start(&beliefd, models, 2, durable ? durable_settings : NULL);
     char cut_path[128], cut_address[140], why[200];
-    snprintf(cut_path, sizeof cut_path, "%s/cut", daemon.directory);
+    snprintf(cut_path, sizeof cut_path, "%s/cut", beliefd.directory);
     snprintf(cut_address, sizeof cut_address, "unix:%s", cut_path);
-    struct cutter *cutter = cutter_start(cut_path, daemon.tcp_address, 20000, seed);
+    struct cutter *cutter = cutter_start(cut_path, beliefd.tcp_address, 20000, seed);
     dice = random_stream(seed, 1, 2, 3);
     struct bel_options options = {.client = "soak", .deadline_ms = 20000};
     for (unsigned i = 0; i < LINKS; i++) {
-        const char *address = i < CUT_LINKS ? cut_address : i % 2 ? daemon.tcp_address : daemon.unix_address;
+        const char *address = i < CUT_LINKS ? cut_address : i % 2 ? beliefd.tcp_address : beliefd.unix_address;
         int result = BEL_DISCONNECTED;
         for (int attempt = 0; attempt < 20 && result == BEL_DISCONNECTED; attempt++)  // the cutter cuts Hellos too
             result = bel_connect(&links[i], address, &options, why, sizeof why);
@@ -332,12 +357,13 @@ START_TEST(every_reply_has_the_bits_of_a_belief_kept_aside)
         sent_again += bel_counters(links[i]).resent;
     unsigned cuts = cutter_cuts(cutter);
     printf("%u opens, %u steps, %u step_many, %u observes, %u + %u resets, %u looks, %u + %u closes, "
-           "%u taken over; %u cuts, %llu requests sent again, %llu transitions held\n",
-           done[0], done[1], done[2], done[3], done[4], done[5], done[6], done[7], done[8], done[9], cuts,
+           "%u taken over; %u cuts, %u kills, %llu requests sent again, %llu transitions held\n",
+           done[0], done[1], done[2], done[3], done[4], done[5], done[6], done[7], done[8], done[9], cuts, kills,
            (unsigned long long)sent_again, (unsigned long long)transitions);
     // A soak in which nothing was cut and nothing sent again would have shown nothing.
     ck_assert_uint_gt(cuts, operations / 1000);
     ck_assert_uint_gt(sent_again, 0);
+    ck_assert_int_eq(kills > 0, durable);
     ck_assert_uint_gt(transitions, SESSIONS);
     for (int k = 0; k < 10; k++)
         ck_assert_uint_gt(done[k], 0);
@@ -350,9 +376,9 @@ START_TEST(every_reply_has_the_bits_of_a_belief_kept_aside)
     for (unsigned i = 0; i < LINKS; i++)
         bel_disconnect(links[i]);
     cutter_stop(cutter);
-    int status = daemon_stop(&daemon);
-    ck_assert_msg(status == 0, "beliefd ended with %d; it said:\n%s", status, process_words(&daemon.process));
-    daemon_release(&daemon);
+    int status = daemon_stop(&beliefd);
+    ck_assert_msg(status == 0, "beliefd ended with %d; it said:\n%s", status, process_words(&beliefd.process));
+    daemon_release(&beliefd);
     model_free(models[0]);
     model_free(models[1]);
 }
@@ -361,7 +387,7 @@ END_TEST
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "soak BELIEFD [OPERATIONS [SEED]]\n");
+        fprintf(stderr, "soak BELIEFD [OPERATIONS [SEED [durable]]]\n");
         return 2;
     }
     beliefd_path = argv[1];
@@ -369,6 +395,7 @@ int main(int argc, char **argv)
         operations = (unsigned)strtoul(argv[2], NULL, 10);
     if (argc > 3)
         seed = strtoull(argv[3], NULL, 10);
+    durable = argc > 4 && !strcmp(argv[4], "durable");
     Suite *suite = suite_create("soak");
     SUITE_TEST(suite, every_reply_has_the_bits_of_a_belief_kept_aside);
     return suite_finish(suite);
