@@ -1,421 +1,140 @@
-// How long a step takes and what it costs the server, beside an echo server of the same messages (echo.h).
+// How long a step takes and what it costs the server, beside something known that is asked in turns with it (duel.h):
 //
-// Both servers run all the time; the client asks one, then the other, in short turns, so that what else the
-// machine does falls on both. One client: servers and client on one processor, where waking somebody costs least
-// and varies least; time from the write to the whole reply. 64 clients: one epoll loop plays them all, each with
-// one request at a time, on another processor if there is one, as clients are that do not stop the server whenever
-// it answers; what counts is the processor time that the server used, from the kernel's clock of that process.
+//     alone         an echo server of the same messages (echo.h)       a daemon
+//     --door grpc   a daemon's frames                                  the same daemon's gRPC
+//     --log on      a daemon that keeps nothing                        one that logs all, durability interval
+//     --loops N     a daemon of one loop                               one of N
 //
-// The client here is bare: it writes a frame and reads a frame, the same code for both servers.
-//
-// With --door grpc there is one daemon, asked through both of its doors in turn: frames in place of the echo, gRPC in
-// place of frames.
+// With --log on it also tells how many transitions a second one processor absorbs, answers and brings to disk.
 #include "serve.h"
 
-#include "call.h"
+#include "duel.h"
 #include "load.h"
-
-#include "proto/frame.h"
-#include "proto/wire.h"
 #include "shape.h"
+#include "sustain.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-enum {
-    CLIENTS = 64, FRAME = 4096, TURN = 200, WARM_UP = 2000, SAMPLES_LIMIT = 1 << 21,
-    READY_FD = 3,
-};
-static const double SLICE = 0.1;  // seconds of one turn with 64 clients
 
 static const char usage[] =
     "bel-bench serve: a step through the daemon beside an echo of the same messages\n"
     "\n"
-    "    bel-bench serve [--shape s|m|l] [--seconds N] [--door frames|grpc] [--daemon PATH]\n"
-    "                    [--json]\n"
+    "    bel-bench serve [--shape s|m|l] [--seconds N] [--door frames|grpc] [--log on|off]\n"
+    "                    [--loops N] [--daemon PATH] [--json]\n"
     "\n"
     "  --shape    size of robot and model (m)\n"
     "  --seconds  how long, half with one client, half with 64 (15)\n"
     "  --door     frames: a step over frames beside the echo; grpc: over gRPC beside frames (frames)\n"
+    "  --log      on: a daemon with an experience log beside one without, then so many seconds again for what\n"
+    "             one processor brings to disk (off)\n"
+    "  --loops    a daemon of so many loops beside one of one, on all processors (1)\n"
     "  --daemon   beliefd; otherwise the one that was built or installed beside bel-bench\n"
-    "  --json     one JSON line, last\n";
+    "  --json     one JSON line, last\n"
+    "\n"
+    "One of --door grpc, --log on and --loops at a time.\n";
+
+enum subject { SUBJECT_STEP, SUBJECT_GRPC, SUBJECT_LOG, SUBJECT_LOOPS };
 
 struct options {
     char shape;
     double seconds;
     const char *daemon;
-    int json, is_grpc;
+    int json, is_grpc, is_logged;
+    long loops;
+    enum subject subject;
 };
 
-struct server {
-    const char *name;
-    int is_grpc;             // asked through that door
-    pid_t pid;
-    char path[108];          // of its socket
-    clockid_t clock;         // processor time of the process
-    double *samples;         // round trips of one client, us
-    size_t sample_count;
-    double cpu_seconds;      // used while 64 clients asked
-    uint64_t requests;       // that they made
+// Titles, and prefixes of the JSON line's fields.
+static const struct words {
+    const char *base, *subject, *base_key, *key;
+} words[] = {
+    [SUBJECT_STEP] = {"echo", "step", "echo", "step"},
+    [SUBJECT_GRPC] = {"frames", "gRPC", "frames", "grpc"},
+    [SUBJECT_LOG] = {"log off", "log on", "off", "on"},
+    [SUBJECT_LOOPS] = {"one loop", "loops", "one", "loops"},
 };
 
-struct client {
-    int fd;
-    uint64_t seq, id;
-    struct frame_buffer in;
-    struct server *server;
-    struct bench_call *call; // NULL: frames
-    char session[64];
-};
+// ---- Telling --------------------------------------------------------------------------------------------------
 
-static char directory[96], model_path[128], log_path[128];
-
-static double now(void)
+static void row(const char *title, double base, double subject, const char *rest)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    printf("%-20s  %8.2f  %8.2f  %8.2f   %s\n", title, base, subject, subject / base, rest);
 }
 
-static double cpu_of(const struct server *server)
+static void tell(const struct options *options, const struct duel_server servers[2])
 {
-    struct timespec time = {0};
-    clock_gettime(server->clock, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-// ---- Servers --------------------------------------------------------------------------------------------------
-
-// The servers' last words.
-static void show_log(void)
-{
-    char line[512];
-    FILE *log = fopen(log_path, "r");
-    while (log && fgets(line, sizeof line, log))
-        fputs(line, stderr);
-    if (log)
-        fclose(log);
-}
-
-// Starts a program on a processor and waits until it says READY.
-static void start(struct server *server, int cpu, char **argv)
-{
-    int ready[2];
-    char word[8];
-    if (pipe2(ready, O_CLOEXEC))
-        load_die("no pipe: %s", strerror(errno));
-    server->pid = fork();
-    if (server->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        load_run_on(cpu);
-        dup2(open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), STDERR_FILENO);
-        if (ready[1] == READY_FD)
-            fcntl(READY_FD, F_SETFD, 0);
-        else
-            dup2(ready[1], READY_FD);
-        execv(argv[0], argv);
-        fprintf(stderr, "bel-bench: %s: %s\n", argv[0], strerror(errno));
-        _exit(127);
-    }
-    close(ready[1]);
-    if (server->pid < 0 || read(ready[0], word, sizeof word) < 6 ||
-        clock_getcpuclockid(server->pid, &server->clock)) {
-        show_log();
-        load_die("%s does not start", argv[0]);
-    }
-    close(ready[0]);
-}
-
-// ---- One request ----------------------------------------------------------------------------------------------
-
-static uint8_t arena_memory[1 << 16];
-
-static struct wire_arena fresh_arena(void)
-{
-    struct wire_arena arena;
-    wire_arena_init(&arena, arena_memory, sizeof arena_memory);
-    return arena;
-}
-
-// The client's next request, *size bytes; its kind is OPEN, ACT or STEP. Over frames a session is named by its handle.
-static void next_request(struct client *client, enum wire_kind kind, uint8_t *bytes, size_t *size)
-{
-    static const float executed[SHAPE_ACTION] = {0.1f, -0.2f, 0.3f, -0.4f, 0.5f, -0.6f};
-    struct wire_arena arena = fresh_arena();
-    struct wire_floats observation = {load_observation(client->seq), load_dim()};
-    struct wire_envelope request = {.request_id = ++client->id, .kind = kind};
-    const char *session = client->call ? client->session : NULL;
-    uint32_t handle = client->call ? 0 : 1;
-    uint64_t epoch = client->call ? 1 : 0;
-    if (kind == WIRE_OPEN) {
-        request.open.session = client->session;
-    } else if (kind == WIRE_ACT) {
-        request.act = (struct wire_act){
-            .handle = handle, .session = session, .epoch = epoch, .seq = ++client->seq, .observation = observation};
-    } else {
-        request.step = (struct wire_step){
-            .handle = handle, .session = session, .epoch = epoch, .seq = ++client->seq, .task = 1,
-            .observation = observation, .reward = load_reward(client->seq), .action = {executed, SHAPE_ACTION}};
-    }
-    uint8_t frame[FRAME];
-    long written = wire_encode(client->call ? frame : bytes, FRAME, &request, &arena);
-    if (written < 0 || written > FRAME)
-        load_die("a request does not fit");
-    *size = (size_t)written;
-    if (client->call) {
-        const char *method = kind == WIRE_OPEN ? "Open" : kind == WIRE_ACT ? "Act" : "Step";
-        *size = bench_call_ask(client->call, method, wire_body(frame, (size_t)written), bytes, FRAME);
-    }
-    if (*size == 0)
-        load_die("a request does not fit");
-}
-
-static void check_reply(const struct client *client, const struct wire_envelope *reply)
-{
-    if (reply->kind == WIRE_ERROR)
-        load_die("%s says %s (%s): %s", client->server->name, wire_error_name(reply->error.code), reply->error.field,
-            reply->error.message);
-    if (reply->kind == WIRE_OPENED && reply->opened.handle != (client->call ? 0 : 1))
-        load_die("%s: a handle of %u", client->server->name, reply->opened.handle);
-    if (reply->kind == WIRE_ACTION && reply->action.status != WIRE_STATUS_ABSORBED && reply->action.seq > 1)
-        load_die("%s: transition %llu was not absorbed: %s", client->server->name, (unsigned long long)reply->action.seq,
-            wire_status_name(reply->action.status));
-}
-
-static int take_grpc_reply(struct client *client, enum wire_kind kind)
-{
-    struct wire_bytes body;
-    struct wire_envelope reply;
-    int whole = bench_call_take(client->call, &client->in, &body);
-    if (whole < 0)
-        load_die("%s refuses a call: %s", client->server->name, bench_call_why(client->call));
-    if (whole == 0)
-        return 0;
-    struct wire_arena arena = fresh_arena();
-    if (wire_decode_body(&reply, kind == WIRE_OPEN ? WIRE_OPENED : WIRE_ACTION, body.bytes, body.size, &arena))
-        load_die("%s does not answer what was asked", client->server->name);
-    check_reply(client, &reply);
-    return 1;
-}
-
-// Checks the reply that the client holds and drops it. 0: it is not whole yet.
-static int take_reply(struct client *client, enum wire_kind kind)
-{
-    const uint8_t *body;
-    size_t size;
-    if (client->call)
-        return take_grpc_reply(client, kind);
-    int whole = frame_next(&client->in, FRAME, &body, &size);
-    if (whole < 0)
-        load_die("%s: a reply that is too long", client->server->name);
-    if (whole == 0)
-        return 0;
-    struct wire_arena arena = fresh_arena();
-    struct wire_envelope reply;
-    if (wire_decode(&reply, body, size, &arena) || reply.request_id != client->id)
-        load_die("%s does not answer what was asked", client->server->name);
-    check_reply(client, &reply);
-    frame_buffer_consume(&client->in, FRAME_HEADER_SIZE + size);
-    return 1;
-}
-
-static void receive(struct client *client)
-{
-    uint8_t *room = frame_buffer_reserve(&client->in, FRAME / 2);
-    ssize_t got = recv(client->fd, room, client->in.capacity - client->in.end, 0);
-    if (got <= 0)
-        load_die("%s hung up", client->server->name);
-    frame_buffer_append(&client->in, (size_t)got);
-}
-
-static void send_all(struct client *client, const uint8_t *frame, size_t size)
-{
-    if (send(client->fd, frame, size, MSG_NOSIGNAL) != (ssize_t)size)
-        load_die("%s does not take a request", client->server->name);
-}
-
-// One round trip, microseconds from the write until the reply is whole; over gRPC that is when its last trailer was
-// taken apart.
-static double ask(struct client *client, enum wire_kind kind)
-{
-    uint8_t bytes[FRAME];
-    size_t size, wanted;
-    const uint8_t *body;
-    next_request(client, kind, bytes, &size);
-    double before = now(), took;
-    send_all(client, bytes, size);
-    if (client->call) {
-        do
-            receive(client);
-        while (!take_reply(client, kind));
-        return (now() - before) * 1e6;
-    }
-    do
-        receive(client);
-    while (frame_next(&client->in, FRAME, &body, &wanted) == 0);
-    took = (now() - before) * 1e6;
-    take_reply(client, kind);
-    return took;
-}
-
-static void join(struct client *client, struct server *server)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    memcpy(to.sun_path, server->path, sizeof to.sun_path);
-    *client = (struct client){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .server = server};
-    if (client->fd < 0 || frame_buffer_init(&client->in, FRAME, FRAME) ||
-        connect(client->fd, (struct sockaddr *)&to, sizeof to))
-        load_die("no connection to %s: %s", server->name, strerror(errno));
-    if (server->is_grpc && !(client->call = bench_call_new()))
-        load_die("no memory");
-    static unsigned opened;
-    snprintf(client->session, sizeof client->session, "bench-%d-%u", (int)getpid(), ++opened);
-    ask(client, WIRE_OPEN);
-    ask(client, WIRE_ACT);
-}
-
-static void leave(struct client *client)
-{
-    close(client->fd);
-    bench_call_free(client->call);
-    frame_buffer_release(&client->in);
-}
-
-// ---- Measuring ------------------------------------------------------------------------------------------------
-
-static void one_client(struct server servers[2], double seconds)
-{
-    struct client clients[2];
-    for (int s = 0; s < 2; s++) {
-        join(&clients[s], &servers[s]);
-        for (int i = 0; i < WARM_UP; i++)
-            ask(&clients[s], WIRE_STEP);
-    }
-    for (double end = now() + seconds; now() < end;)
-        for (int s = 0; s < 2; s++)
-            for (int i = 0; i < TURN && servers[s].sample_count < SAMPLES_LIMIT; i++)
-                servers[s].samples[servers[s].sample_count++] = ask(&clients[s], WIRE_STEP);
-    for (int s = 0; s < 2; s++)
-        leave(&clients[s]);
-}
-
-// All clients of one server ask for a while. Requests that they made.
-static uint64_t slice(int poll, struct client *clients, double seconds)
-{
-    uint8_t frame[FRAME];
-    size_t size, waiting = CLIENTS;
-    uint64_t requests = CLIENTS;
-    for (int i = 0; i < CLIENTS; i++) {
-        next_request(&clients[i], WIRE_STEP, frame, &size);
-        send_all(&clients[i], frame, size);
-    }
-    for (double end = now() + seconds; waiting;) {
-        struct epoll_event events[CLIENTS];
-        int ready = epoll_wait(poll, events, CLIENTS, -1), more = now() < end;
-        for (int e = 0; e < ready; e++) {
-            struct client *client = events[e].data.ptr;
-            receive(client);
-            if (!take_reply(client, WIRE_STEP))
-                continue;
-            if (!more) {
-                waiting--;
-                continue;
-            }
-            next_request(client, WIRE_STEP, frame, &size);
-            send_all(client, frame, size);
-            requests++;
-        }
-    }
-    return requests;
-}
-
-static void many_clients(struct server servers[2], double seconds)
-{
-    static struct client clients[2][CLIENTS];
-    int polls[2];
-    for (int s = 0; s < 2; s++) {
-        polls[s] = epoll_create1(EPOLL_CLOEXEC);
-        for (int i = 0; i < CLIENTS; i++) {
-            join(&clients[s][i], &servers[s]);
-            struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[s][i]};
-            if (epoll_ctl(polls[s], EPOLL_CTL_ADD, clients[s][i].fd, &event))
-                load_die("no epoll: %s", strerror(errno));
-        }
-        slice(polls[s], clients[s], SLICE);  // warm
-    }
-    for (double end = now() + seconds; now() < end;) {
-        for (int s = 0; s < 2; s++) {
-            double before = cpu_of(&servers[s]);
-            servers[s].requests += slice(polls[s], clients[s], SLICE);
-            servers[s].cpu_seconds += cpu_of(&servers[s]) - before;
-        }
-    }
-    for (int s = 0; s < 2; s++) {
-        for (int i = 0; i < CLIENTS; i++)
-            leave(&clients[s][i]);
-        close(polls[s]);
-    }
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const struct server *server, double share)
-{
-    return server->samples[(size_t)(share * (double)(server->sample_count - 1))];
-}
-
-static void report(const struct options *options, const struct server *echo, const struct server *step)
-{
-    double echo_cpu = echo->cpu_seconds / (double)echo->requests * 1e6;
-    double step_cpu = step->cpu_seconds / (double)step->requests * 1e6;
-    double ratio = quantile(step, 0.5) / quantile(echo, 0.5);
-    printf(options->is_grpc ? "shape %c                   frames      gRPC     ratio\n"
-                            : "shape %c                     echo      step     ratio\n", options->shape);
-    printf("one client  p50      %8.2f  %8.2f  %8.2f   us, Unix socket, one processor\n", quantile(echo, 0.5),
-           quantile(step, 0.5), ratio);
-    printf("            p99      %8.2f  %8.2f  %8.2f\n", quantile(echo, 0.99), quantile(step, 0.99),
-           quantile(step, 0.99) / quantile(echo, 0.99));
-    printf("            p99.9    %8.2f  %8.2f  %8.2f   %zu and %zu round trips\n", quantile(echo, 0.999),
-           quantile(step, 0.999), quantile(step, 0.999) / quantile(echo, 0.999), echo->sample_count,
-           step->sample_count);
-    printf("%d clients  CPU      %8.2f  %8.2f  %8.2f   us of the server for a request, %llu and %llu requests\n",
-           CLIENTS, echo_cpu, step_cpu, step_cpu / echo_cpu, (unsigned long long)echo->requests,
-           (unsigned long long)step->requests);
+    const struct words *w = &words[options->subject];
+    const struct duel_server *base = &servers[0], *subject = &servers[1];
+    char text[128];
+    printf("shape %-14c  %8s  %8s  %8s\n", options->shape, w->base, w->subject, "ratio");
+    row("one client  p50", duel_quantile(base, 0.5), duel_quantile(subject, 0.5),
+        options->subject == SUBJECT_LOOPS ? "us, Unix socket, any processor" : "us, Unix socket, one processor");
+    row("            p99", duel_quantile(base, 0.99), duel_quantile(subject, 0.99), "");
+    snprintf(text, sizeof text, "%zu and %zu round trips", base->sample_count, subject->sample_count);
+    row("            p99.9", duel_quantile(base, 0.999), duel_quantile(subject, 0.999), text);
+    snprintf(text, sizeof text, "us of the server for a request, %llu and %llu requests",
+             (unsigned long long)base->requests, (unsigned long long)subject->requests);
+    row("64 clients  CPU", duel_cpu_us(base), duel_cpu_us(subject), text);
     if (options->is_grpc)
-        printf("gRPC over frames      %+8.2f                     us, p50\n", quantile(step, 0.5) - quantile(echo, 0.5));
-    if (options->json && options->is_grpc)
-        printf("{\"shape\":\"%c\",\"frames_p50_us\":%.3f,\"grpc_p50_us\":%.3f,\"grpc_over_frames_us\":%.3f,"
-               "\"grpc_p99_us\":%.3f,\"frames_cpu_us\":%.4f,\"grpc_cpu_us\":%.4f}\n",
-               options->shape, quantile(echo, 0.5), quantile(step, 0.5), quantile(step, 0.5) - quantile(echo, 0.5),
-               quantile(step, 0.99), echo_cpu, step_cpu);
-    else if (options->json)
-        printf("{\"shape\":\"%c\",\"echo_p50_us\":%.3f,\"step_p50_us\":%.3f,\"p50_ratio\":%.4f,"
-               "\"step_p99_us\":%.3f,\"step_p999_us\":%.3f,"
-               "\"echo_cpu_us\":%.4f,\"step_cpu_us\":%.4f,\"cpu_ratio\":%.4f}\n",
-               options->shape, quantile(echo, 0.5), quantile(step, 0.5), ratio, quantile(step, 0.99),
-               quantile(step, 0.999), echo_cpu, step_cpu, step_cpu / echo_cpu);
+        printf("gRPC over frames      %+8.2f                       us, p50\n",
+               duel_quantile(subject, 0.5) - duel_quantile(base, 0.5));
+}
+
+static void tell_sustained(const struct sustain *sustained)
+{
+    double count = (double)sustained->transitions;
+    printf("to disk               %8.0f                       transitions/s of one processor, %.0f in %.2f s, all durable\n",
+           count / sustained->seconds, count, sustained->seconds);
+    printf("                      %8.0f                       for a second of processor time: us loop %.2f, log %.2f\n",
+           count / (sustained->loop_seconds + sustained->log_seconds), sustained->loop_seconds / count * 1e6,
+           sustained->log_seconds / count * 1e6);
+}
+
+static void tell_json(const struct options *options, const struct duel_server servers[2], const struct sustain *sustained)
+{
+    const struct words *w = &words[options->subject];
+    const struct duel_server *base = &servers[0], *subject = &servers[1];
+    double p50 = duel_quantile(base, 0.5), subject_p50 = duel_quantile(subject, 0.5);
+    printf("{\"shape\":\"%c\",\"%s_p50_us\":%.3f,\"%s_p50_us\":%.3f,\"p50_ratio\":%.4f,\"%s_p99_us\":%.3f,"
+           "\"%s_p999_us\":%.3f,\"%s_cpu_us\":%.4f,\"%s_cpu_us\":%.4f,\"cpu_ratio\":%.4f",
+           options->shape, w->base_key, p50, w->key, subject_p50, subject_p50 / p50, w->key,
+           duel_quantile(subject, 0.99), w->key, duel_quantile(subject, 0.999), w->base_key, duel_cpu_us(base), w->key,
+           duel_cpu_us(subject), duel_cpu_us(subject) / duel_cpu_us(base));
+    if (options->is_grpc)
+        printf(",\"grpc_over_frames_us\":%.3f", subject_p50 - p50);
+    if (options->loops > 1)
+        printf(",\"loops\":%ld", options->loops);
+    if (options->is_logged) {
+        double count = (double)sustained->transitions;
+        printf(",\"logged\":%.0f,\"logged_per_s\":%.0f,\"logged_per_cpu_s\":%.0f,\"loop_us\":%.3f,\"log_us\":%.3f", count,
+               count / sustained->seconds, count / (sustained->loop_seconds + sustained->log_seconds),
+               sustained->loop_seconds / count * 1e6, sustained->log_seconds / count * 1e6);
+    }
+    puts("}");
 }
 
 // ---- Setting up -----------------------------------------------------------------------------------------------
 
 // What must not stay behind.
-static struct server servers[2] = {{.name = "the echo server"}, {.name = "beliefd"}};
+static struct duel_server servers[2];
+static char directory[96], model_path[128], log_path[128], data_path[128];
+
+static void remove_data(void)
+{
+    static const char *const files[] = {"experience.db", "experience.db-wal", "experience.db-shm", "lock"};
+    char path[160];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", data_path, files[i]);
+        unlink(path);
+    }
+    rmdir(data_path);
+}
 
 static void clean_up(void)
 {
@@ -426,6 +145,7 @@ static void clean_up(void)
         }
         unlink(servers[s].path);
     }
+    remove_data();
     unlink(model_path);
     unlink(log_path);
     rmdir(directory);
@@ -435,6 +155,22 @@ static void on_signal(int number)
 {
     (void)number;
     exit(130);
+}
+
+static void make_directory(void)
+{
+    const char *temporary = getenv("TMPDIR");
+    snprintf(directory, sizeof directory, "%.64s/bel-bench.XXXXXX", temporary ? temporary : "/tmp");
+    if (!mkdtemp(directory))
+        load_die("%s: %s", directory, strerror(errno));
+    atexit(clean_up);
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    snprintf(model_path, sizeof model_path, "%s/model", directory);
+    snprintf(log_path, sizeof log_path, "%s/log", directory);
+    snprintf(data_path, sizeof data_path, "%s/data", directory);
+    snprintf(servers[0].path, sizeof servers[0].path, "%s/base", directory);
+    snprintf(servers[1].path, sizeof servers[1].path, "%s/subject", directory);
 }
 
 static void save_model(char shape)
@@ -450,33 +186,102 @@ static void save_model(char shape)
     model_free(model);
 }
 
+static void start_daemon(struct duel_server *server, const char *name, int cpu, const struct options *options,
+                         long loops, int is_logged)
+{
+    char listen[160], count[32];
+    server->name = name;
+    snprintf(listen, sizeof listen, "unix:%s", server->path);
+    snprintf(count, sizeof count, "%ld", loops);
+    const char *arguments[16] = {options->daemon, "--listen", listen, "--model", model_path, "--ready-fd", "3",
+                                 "--loops", count};
+    if (is_logged)
+        memcpy(&arguments[9], (const char *[]){"--data", data_path, "--durability", "interval"}, 4 * sizeof *arguments);
+    duel_start(server, cpu, log_path, (char **)(uintptr_t)arguments);
+}
+
+static void start_both(const struct options *options, int cpu)
+{
+    if (options->subject == SUBJECT_STEP) {
+        servers[0].name = "the echo server";
+        duel_start(&servers[0], cpu, log_path, (char *[]){"/proc/self/exe", "echo-server", servers[0].path, NULL});
+    } else {
+        start_daemon(&servers[0], "beliefd", cpu, options, 1, 0);
+    }
+    if (options->subject == SUBJECT_GRPC) {
+        servers[1] = servers[0];
+        servers[1].is_grpc = 1;
+    } else {
+        start_daemon(&servers[1], "beliefd", cpu, options, options->loops, options->is_logged);
+    }
+    for (int s = 0; s < 2; s++)
+        duel_init(&servers[s]);
+}
+
+// ---- Options --------------------------------------------------------------------------------------------------
+
+// 1 or 0: the option is the first or the second word; -1 with a sentence.
+static int one_of(const char *option, const char *first, const char *second)
+{
+    if (!strcmp(optarg, first) || !strcmp(optarg, second))
+        return !strcmp(optarg, first);
+    fprintf(stderr, "bel-bench: --%s %s: %s or %s (see --help)\n", option, optarg, first, second);
+    return -1;
+}
+
+static int in_range(const char *option, double *out, double least, double most)
+{
+    char *end;
+    *out = strtod(optarg, &end);
+    if (!*end && end != optarg && *out >= least && *out <= most)
+        return 0;
+    fprintf(stderr, "bel-bench: --%s %s: a number from %g to %g (see --help)\n", option, optarg, least, most);
+    return -1;
+}
+
+static int choose_subject(struct options *options)
+{
+    if (options->is_grpc + options->is_logged + (options->loops > 1) > 1) {
+        fputs("bel-bench: one of --door grpc, --log on and --loops at a time (see --help)\n", stderr);
+        return 2;
+    }
+    options->subject = options->is_grpc     ? SUBJECT_GRPC
+                       : options->is_logged ? SUBJECT_LOG
+                       : options->loops > 1 ? SUBJECT_LOOPS
+                                            : SUBJECT_STEP;
+    return -1;
+}
+
 static int read_options(struct options *options, int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"shape", required_argument, NULL, 's'}, {"door", required_argument, NULL, 'o'},
-        {"seconds", required_argument, NULL, 't'},
-        {"daemon", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'}, {0}};
+        {"shape", required_argument, NULL, 's'},   {"door", required_argument, NULL, 'o'},
+        {"seconds", required_argument, NULL, 't'}, {"log", required_argument, NULL, 'l'},
+        {"loops", required_argument, NULL, 'n'},   {"daemon", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'}, {0}};
     int option;
-    char *end;
+    double loops = 1;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         switch (option) {
         case 's': options->shape = optarg[1] ? '?' : optarg[0]; break;
         case 't':
-            options->seconds = strtod(optarg, &end);
-            if (*end || end == optarg || !(options->seconds >= 0.1 && options->seconds <= 86400)) {
-                fprintf(stderr, "bel-bench: --seconds %s: a number from 0.1 (see --help)\n", optarg);
+            if (in_range("seconds", &options->seconds, 0.1, 86400))
                 return 2;
-            }
+            break;
+        case 'n':
+            if (in_range("loops", &loops, 1, 64))
+                return 2;
+            options->loops = (long)loops;
             break;
         case 'd': options->daemon = optarg; break;
         case 'o':
-            options->is_grpc = strcmp(optarg, "grpc") == 0;
-            if (!options->is_grpc && strcmp(optarg, "frames")) {
-                fprintf(stderr, "bel-bench: --door %s: frames or grpc (see --help)\n", optarg);
+            if ((options->is_grpc = one_of("door", "grpc", "frames")) < 0)
                 return 2;
-            }
+            break;
+        case 'l':
+            if ((options->is_logged = one_of("log", "on", "off")) < 0)
+                return 2;
             break;
         case 'j': options->json = 1; break;
         case 'h': fputs(usage, stdout); return 0;
@@ -485,61 +290,43 @@ static int read_options(struct options *options, int argc, char **argv)
             return 2;
         }
     }
-    if (optind < argc || !strchr("sml", options->shape)) {
+    if (optind < argc || !options->shape || !strchr("sml", options->shape)) {
         fprintf(stderr, "bel-bench: %s (see --help)\n", optind < argc ? argv[optind] : "--shape is s, m or l");
         return 2;
     }
-    return -1;
+    return choose_subject(options);
 }
 
 int bench_serve(int argc, char **argv)
 {
-    struct options options = {.shape = 'm', .seconds = 15};
-    int code = read_options(&options, argc, argv);
+    struct options options = {.shape = 'm', .seconds = 15, .loops = 1};
+    int other, code = read_options(&options, argc, argv);
     if (code >= 0)
         return code;
-    char daemon[4096], listen[160];
-    if (options.daemon)
-        snprintf(daemon, sizeof daemon, "%s", options.daemon);
-    else if (!load_find_daemon(daemon, sizeof daemon))
+    char daemon[4096];
+    if (!options.daemon && !load_find_daemon(daemon, sizeof daemon))
         load_die("there is no beliefd beside bel-bench; --daemon tells where it is");
+    options.daemon = options.daemon ? options.daemon : daemon;
 
-    const char *temporary = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%.64s/bel-bench.XXXXXX", temporary ? temporary : "/tmp");
-    if (!mkdtemp(directory))
-        load_die("%s: %s", directory, strerror(errno));
-    atexit(clean_up);
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
-    snprintf(model_path, sizeof model_path, "%s/model", directory);
-    snprintf(log_path, sizeof log_path, "%s/log", directory);
-    snprintf(servers[0].path, sizeof servers[0].path, "%s/echo", directory);
-    snprintf(servers[1].path, sizeof servers[1].path, "%s/step", directory);
-    snprintf(listen, sizeof listen, "unix:%s", servers[1].path);
-    for (int s = 0; s < 2; s++)
-        if (!(servers[s].samples = malloc(SAMPLES_LIMIT * sizeof *servers[s].samples)))
-            load_die("no memory for samples");
-
+    make_directory();
     save_model(options.shape);
-    int other, cpu = load_processors(&other);
-    char *arguments[] = {daemon, "--listen", listen, "--model", model_path, "--ready-fd", "3", NULL};
-    start(&servers[1], cpu, arguments);
-    if (options.is_grpc) {
-        double *samples = servers[0].samples;
-        servers[0] = servers[1];
-        servers[0].samples = samples;
-        servers[1].is_grpc = 1;
-    } else {
-        start(&servers[0], cpu, (char *[]){"/proc/self/exe", "echo-server", servers[0].path, NULL});
+    int cpu = load_processors(&other), is_pinned = options.subject != SUBJECT_LOOPS;
+    start_both(&options, is_pinned ? cpu : -1);
+    if (is_pinned)
+        load_run_on(cpu);
+    duel_one_client(servers, options.seconds / 2);
+    if (is_pinned)
+        load_run_on(other);
+    duel_many_clients(servers, options.seconds / 2);
+    tell(&options, servers);
+    struct sustain sustained = {0};
+    if (options.is_logged) {
+        sustain_measure(&sustained, &servers[1], options.seconds);
+        tell_sustained(&sustained);
     }
-    load_run_on(cpu);
-    one_client(servers, options.seconds / 2);
-    load_run_on(other);
-    many_clients(servers, options.seconds / 2);
+    if (options.json)
+        tell_json(&options, servers, &sustained);
     for (int s = 0; s < 2; s++)
-        qsort(servers[s].samples, servers[s].sample_count, sizeof *servers[s].samples, ascending);
-    report(&options, &servers[0], &servers[1]);
-    for (int s = 0; s < 2; s++)
-        free(servers[s].samples);
+        duel_release(&servers[s]);
     return 0;
 }

@@ -320,6 +320,7 @@ void *store_thread(void *context)
 {
     struct store *store = context;
     int stopping;
+    pthread_setname_np(pthread_self(), "beliefd-log");  // as top and the like show it
     do {
         stopping = wait_for_work(store);
         store_plan_retention(store);

@@ -1,4 +1,4 @@
-"""bel-bench peers and memory say what they measured, in the words that others rely on.
+"""bel-bench serve, peers and memory say what they measured, in the words that others rely on.
 
     figures.py BEL-BENCH
 """
@@ -11,6 +11,15 @@ def run(*arguments):
     said = subprocess.run([sys.argv[1], *arguments, "--json"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(said.strip().splitlines()[-1])
 
+
+logged = run("serve", "--log", "on", "--seconds", "0.5")
+assert 0 < logged["off_p50_us"] and 0 < logged["on_p50_us"], logged
+assert logged["logged"] > 0 and logged["logged_per_s"] > 0, logged
+assert logged["loop_us"] > 0 and logged["log_us"] > 0, logged
+
+loops = run("serve", "--loops", "2", "--seconds", "0.5")
+assert loops["loops"] == 2 and loops["one_cpu_us"] > 0 and loops["loops_cpu_us"] > 0, loops
+assert subprocess.run([sys.argv[1], "serve", "--loops", "2", "--log", "on"], stderr=subprocess.DEVNULL).returncode == 2
 
 memory = run("memory", "--sessions", "200", "--connections", "20")
 assert memory["packed_bytes"] == 16 * (71 * 72 // 2 + 33 * 34 // 2), memory
