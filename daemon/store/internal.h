@@ -8,6 +8,7 @@
 #include "store.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
 struct question {
     struct question *next;
@@ -59,6 +60,8 @@ struct store {
     struct store_options options;
     char directory[4096];
     int lock;                            // the locked file
+    dev_t device;                        // of the database's file, and its number there
+    ino_t inode;
     struct store_queue *queues;
     pthread_t thread;
     pthread_mutex_t mutex;

@@ -156,6 +156,11 @@ int store_open(struct store **opened, const struct store_options *options, char 
     if (error)
         goto fail;
     sync_directory(store->directory);
+    struct stat file;
+    if (stat(store->database.path, &file) == 0) {
+        store->device = file.st_dev;
+        store->inode = file.st_ino;
+    }
     sqlite3_wal_hook(store->database.handle, note_wal, store);
     uint64_t last_id = 0;
     error = database_last_id(&store->database, &last_id);

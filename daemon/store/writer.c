@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -213,13 +214,27 @@ static void checkpoint(struct store *store, int all)
         store->wal_pages = 0;
 }
 
+// What is written to files that were removed or replaced nobody finds again, so it must not count as kept.
+static int check_place(struct store *store)
+{
+    struct database *database = &store->database;
+    struct stat file;
+    if (stat(database->path, &file) == 0 && file.st_ino == store->inode && file.st_dev == store->device)
+        return 0;
+    snprintf(database->error, sizeof database->error,
+             DATABASE_FILE ": was removed, moved or replaced while in use");
+    return -ESTALE;
+}
+
 // One transaction with what all queues hold. 0 with *more: a queue had more than a batch.
 static int write_all(struct store *store, int *more)
 {
     uint64_t start_ns = store_now_ns(), now_ms = store_wall_ms(), run_s = store_run_s(store);
     uint64_t transitions = 0, bytes = 0;
     *more = 0;
-    int error = database_begin(&store->database);
+    int error = check_place(store);
+    if (!error)
+        error = database_begin(&store->database);
     for (size_t i = 0; i < store->options.queues && !error; i++) {
         struct store_queue *queue = &store->queues[i];
         uint64_t head = ring_head(&queue->ring);

@@ -211,6 +211,34 @@ START_TEST(a_read_only_directory_is_told_and_can_be_read)
 }
 END_TEST
 
+START_TEST(a_log_that_was_moved_away_takes_nothing_until_it_is_back)
+{
+    char away[512];
+    snprintf(away, sizeof away, "%s.away", directory);
+    struct store *store = open_store(0);
+    struct store_queue *queue = store_queue(store, 0);
+    uint64_t session = fixture_session(store, queue, "one");
+    fixture_wait(queue, fixture_put(queue, session, 0, 1));
+    ck_assert_int_eq(rename(directory, away), 0);
+    uint64_t next = put_until_refused(queue, store, session, 2);
+    struct store_stats stats;
+    store_read_stats(store, &stats);
+    ck_assert_msg(strstr(stats.why, "moved") != NULL, "%s", stats.why);
+    // Nor does one in its place count.
+    ck_assert_int_eq(mkdir(directory, 0700), 0);
+    FILE *file = fopen(fixture_file(directory, "experience.db"), "wb");
+    ck_assert_ptr_nonnull(file);
+    fclose(file);
+    sleep(2);
+    ck_assert(store_refusing(store));
+    ck_assert_int_eq(remove(fixture_file(directory, "experience.db")), 0);
+    ck_assert_int_eq(rmdir(directory), 0);
+    ck_assert_int_eq(rename(away, directory), 0);
+    goes_on(store, queue, session, next);
+    store_close(store);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("disk");
@@ -219,5 +247,6 @@ int main(void)
     SUITE_TEST_WITH(suite, a_full_disk_is_refused_and_forgiven, make_directory, NULL);
     SUITE_TEST_WITH(suite, a_full_disk_at_start_is_told, make_directory, NULL);
     SUITE_TEST_WITH(suite, a_read_only_directory_is_told_and_can_be_read, make_directory, NULL);
+    SUITE_TEST_WITH(suite, a_log_that_was_moved_away_takes_nothing_until_it_is_back, make_directory, NULL);
     return suite_finish(suite);
 }
