@@ -159,6 +159,7 @@ int main(int argc, char **argv)
     if (error)
         goto done;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error like a full disk
     log_set_level((enum log_level)options.config.log_level);
     log_set_style(options.config.log_json ? LOG_AS_JSON : LOG_AS_TEXT);
     if ((error = provide_descriptors(&options.config, why, sizeof why)) ||
