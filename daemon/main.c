@@ -155,6 +155,7 @@ int main(int argc, char **argv)
     struct tls_server *tls = NULL;
     char why[WHY_SIZE] = "";
     config_init(&options.config);
+    signal(SIGHUP, SIG_IGN);  // asked to read again what is just being read
     int error = read_options(&options, argc, argv, why, sizeof why);
     if (error)
         goto done;
