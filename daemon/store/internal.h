@@ -56,6 +56,13 @@ struct touched {
     int forgotten;
 };
 
+enum { GATHERED_LIMIT = 8192 };          // transitions put in order at a time: some commits' worth
+
+// Where in its ring a session's transition is.
+struct placed {
+    uint64_t session, position;
+};
+
 struct store {
     struct store_options options;
     char directory[4096];
@@ -79,6 +86,8 @@ struct store {
     uint64_t asked_session;              // the session of the answer being made
     struct touched *touched;             // open addressing, a power of two
     size_t touched_size, touched_count;
+    struct placed *gathered;             // transitions about to be written  (GATHERED_LIMIT)
+    size_t gathered_count;
     uint64_t retry_ns;                   // not before this; 0: the disk takes it
     uint64_t run_base_s, run_start_ns;   // seconds that this log was in service, before and since
     int wal_pages;                       // not in their places in the database yet

@@ -110,6 +110,7 @@ static void release(struct store *store)
     pthread_cond_destroy(&store->done);
     free(store->queues);
     free(store->touched);
+    free(store->gathered);
     free(store->held);
     free(store);
 }
@@ -134,9 +135,10 @@ int store_open(struct store **opened, const struct store_options *options, char 
 
     snprintf(why, why_size, "no memory");
     int error = -ENOMEM;
+    store->gathered = malloc(GATHERED_LIMIT * sizeof *store->gathered);
     size_t size = options->queues * sizeof *store->queues;
     store->queues = aligned_alloc(RING_LINE, size);
-    if (store->queues == NULL)
+    if (store->queues == NULL || store->gathered == NULL)
         goto fail;
     memset(store->queues, 0, size);
     for (size_t i = 0; i < options->queues; i++) {

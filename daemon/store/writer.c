@@ -129,21 +129,51 @@ static int write_record(struct store *store, const struct record *record, uint64
     return 0;
 }
 
-// From the ring's tail up to `until`, at most a batch; *end is where it stopped.
+static int by_session(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    if (x->session != y->session)
+        return x->session < y->session ? -1 : 1;
+    return x->position < y->position ? -1 : 1;
+}
+
+// The transitions that were gathered, those of a session one after the other: their rows are neighbours in the
+// database, so that its pages are looked for and changed together.
+static int write_gathered(struct store *store, const struct store_queue *queue, uint64_t now_ms, uint64_t run_s)
+{
+    int error = 0;
+    qsort(store->gathered, store->gathered_count, sizeof *store->gathered, by_session);
+    for (size_t i = 0; i < store->gathered_count && !error; i++)
+        error = write_record(store, (const struct record *)ring_at(&queue->ring, store->gathered[i].position), now_ms,
+                             run_s);
+    store->gathered_count = 0;
+    return error;
+}
+
+// From the ring's tail up to `until`, at most a batch; *end is where it stopped. Only transitions between two other
+// records change places, and never those of one session among each other.
 static int write_queue(struct store *store, struct store_queue *queue, uint64_t until, uint64_t *end,
                        uint64_t *transitions, uint64_t now_ms, uint64_t run_s)
 {
     uint64_t start = ring_tail(&queue->ring), position = start;
-    while (position < until && position - start < BATCH_BYTES) {
+    int error = 0;
+    while (position < until && position - start < BATCH_BYTES && !error) {
         const struct record *record = (const struct record *)ring_at(&queue->ring, position);
-        int error = write_record(store, record, now_ms, run_s);
-        if (error)
-            return error;
-        *transitions += record->kind == RECORD_TRANSITION;
+        int is_transition = record->kind == RECORD_TRANSITION;
+        if (!is_transition || store->gathered_count == GATHERED_LIMIT)
+            error = write_gathered(store, queue, now_ms, run_s);
+        if (is_transition)
+            store->gathered[store->gathered_count++] = (struct placed){record->session, position};
+        else if (!error)
+            error = write_record(store, record, now_ms, run_s);
+        *transitions += is_transition;
         position += record->size;
     }
+    if (!error)
+        error = write_gathered(store, queue, now_ms, run_s);
+    store->gathered_count = 0;
     *end = position;
-    return 0;
+    return error;
 }
 
 static void count_commit(struct store *store, uint64_t us, uint64_t transitions, uint64_t bytes)
