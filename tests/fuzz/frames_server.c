@@ -103,19 +103,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     check(server_new(&server, house_of_small_model(&limits), 0, why, sizeof why) == 0);
     const struct peer anybody = {.text = "anybody", .identity = {.role = WIRE_ROLE_ROBOT}};
     struct connection *good = server_connect(server, &anybody, 1), *bad = server_connect(server, &anybody, 1);
-    give_message(server, good, &(struct wire_envelope){.kind = WIRE_OPEN, .open = {"good", "", 0}});
+    give_message(server, good, &(struct wire_envelope){.kind = WIRE_OPEN, .open = {.session = "good"}});
     struct session *session = session_find(&server->sessions, "good");
     check(session != NULL);
     int robbed = 0;  // the stranger opened the good client's session, as anybody may who knows its name
     float observation[OBS] = {0}, action[ACT] = {0.5f, -0.5f};
-    give_message(server, good, &(struct wire_envelope){.kind = WIRE_ACT, .act = {1, 1, {observation, OBS}}});
+    give_message(server, good, &(struct wire_envelope){.kind = WIRE_ACT, .act = {.handle = 1, .seq = 1, .observation = {observation, OBS}}});
 
     size_t at = 1, cut = bytes[0] * 4u + 1;
     for (uint64_t seq = 2; seq < 10; seq++) {
         observation[0] = (float)seq / 8;
         give_message(server, good, &(struct wire_envelope){
                                        .kind = WIRE_STEP,
-                                       .step = {1, seq, 0, {observation, OBS}, 0.5f, {action, ACT}, 0}});
+                                       .step = {.handle = 1, .seq = seq, .observation = {observation, OBS}, .reward = 0.5f,
+                                                .action = {action, ACT}}});
         size_t now = seq == 9 || size - at < cut ? size - at : cut;
         give(server, bad, bytes + at, now);
         at += now;

@@ -231,7 +231,7 @@ static struct wire_envelope link_ask(struct link *link, struct wire_envelope req
 
 static uint32_t link_session(struct link *link, const char *name)
 {
-    struct wire_envelope reply = link_ask(link, (struct wire_envelope){.kind = WIRE_OPEN, .open = {name, "", 0}});
+    struct wire_envelope reply = link_ask(link, (struct wire_envelope){.kind = WIRE_OPEN, .open = {.session = name}});
     ck_assert_int_eq(reply.kind, WIRE_OPENED);
     return reply.opened.handle;
 }
@@ -244,11 +244,13 @@ static struct wire_envelope step_request(uint32_t handle, uint64_t seq)
     for (int i = 0; i < 4; i++)
         action[i] = (float)((seq + (uint64_t)i) % 5) / 5 - 0.5f;
     if (seq == 1)
-        return (struct wire_envelope){.kind = WIRE_ACT, .act = {handle, 1, {observation, model->observation_dim}}};
+        return (struct wire_envelope){
+            .kind = WIRE_ACT,
+            .act = {.handle = handle, .seq = 1, .observation = {observation, model->observation_dim}}};
     return (struct wire_envelope){
         .kind = WIRE_STEP,
-        .step = {handle, seq, 0, {observation, model->observation_dim}, observation[1],
-                 {action, model->action_dim}, 0}};
+        .step = {.handle = handle, .seq = seq, .observation = {observation, model->observation_dim},
+                 .reward = observation[1], .action = {action, model->action_dim}}};
 }
 
 // Steps first .. last; the digest after them.
