@@ -301,13 +301,19 @@ void client_flush(struct client *client)
         update_reading(client);
 }
 
+// Over frames somebody is known or not; over gRPC each call tells, and probes need not.
+static int is_stranger(const struct connection *connection)
+{
+    return connection->door == &frame_door && connection->identity.role == WIRE_ROLE_NONE;
+}
+
 void client_check(struct client *client, uint64_t now_us)
 {
     const struct connection *connection = client->connection;
     if (client->linger_until_us && now_us >= client->linger_until_us) {
         client_close(client);
     } else if (client->is_remote && connection->state == CONNECTION_SERVING &&
-               connection->heard_us == client->since_us &&
+               (connection->heard_us == client->since_us || is_stranger(connection)) &&
                now_us - client->since_us >= client->loop->server->limits.handshake_us) {
         log_event(LOG_INFO, "handshake_late", LOG_TEXT("peer", connection->peer),
                   LOG_TEXT("tls", !client->tls ? "no" : tls_is_open(client->tls) ? "done" : "unfinished"));

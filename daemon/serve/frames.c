@@ -5,6 +5,7 @@
 
 #include "batch.h"
 #include "log.h"
+#include "permission.h"
 #include "requests.h"
 
 #include <errno.h>
@@ -44,9 +45,10 @@ static int take_body(struct server *server, struct connection *connection, const
 
 static int refuse_size(struct server *server, struct connection *connection, size_t size, uint64_t now_us)
 {
-    size_t limit = server->limits.frame_bytes;
-    int taken = request_farewell(server, connection, WIRE_TOO_LARGE, limit, now_us,
-                                 "a frame of %zu bytes; no more than %zu", size, limit);
+    size_t limit = permission_bytes(&connection->identity, &server->limits);
+    int taken = request_farewell(server, connection, WIRE_TOO_LARGE, limit, now_us, "a frame of %zu bytes; no more than %zu%s",
+                                 size, limit,
+                                 connection->identity.role == WIRE_ROLE_NONE ? " before a Hello with a token" : "");
     if (taken)
         log_event(LOG_WARNING, "too_large", LOG_TEXT("peer", connection->peer), LOG_NUMBER("bytes", size));
     return taken;
@@ -58,7 +60,8 @@ static void frames_take(struct server *server, struct connection *connection, ui
     while (connection->state == CONNECTION_SERVING && connection->ending != CONNECTION_LEAVING) {
         const uint8_t *body;
         size_t size;
-        int found = frame_next(&connection->in, server->limits.frame_bytes, &body, &size);
+        int found = frame_next(&connection->in, permission_bytes(&connection->identity, &server->limits), &body,
+                               &size);
         if (found == 0)
             break;
         if (found > 0 && !server_may_take(server, connection))

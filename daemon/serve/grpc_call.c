@@ -4,6 +4,7 @@
 #include "door.h"
 #include "house_internal.h"
 #include "log.h"
+#include "permission.h"
 #include "requests.h"
 
 #include <stdlib.h>
@@ -191,6 +192,10 @@ void grpc_call_begin(struct grpc *grpc, struct grpc_call *call)
     }
     if (!identify(grpc, call))
         return;
+    if (call->identity.role == WIRE_ROLE_NONE && !call->method->answer && call->method->kind != WIRE_HELLO) {
+        grpc_call_refuse(grpc, call, WIRE_UNAUTHENTICATED, "", 0, "say who you are, with a token in the metadata");
+        return;
+    }
     if (call->has_timeout)
         call->deadline_us = grpc->now_us + call->timeout_us;
     if (!call->method->is_long && ceiling_us && (!call->has_timeout || call->timeout_us > ceiling_us))
@@ -203,7 +208,7 @@ void grpc_call_begin(struct grpc *grpc, struct grpc_call *call)
 static int next_message(struct grpc *grpc, struct grpc_call *call, size_t *size)
 {
     const uint8_t *bytes = frame_buffer_data(&call->in);
-    size_t held = frame_buffer_size(&call->in), limit = grpc->server->limits.frame_bytes;
+    size_t held = frame_buffer_size(&call->in), limit = permission_bytes(&call->identity, &grpc->server->limits);
     *size = 0;
     if (held < GRPC_PREFIX)
         return 0;

@@ -71,6 +71,12 @@ int permission_given(const struct request *r)
     return 0;
 }
 
+size_t permission_bytes(const struct identity *identity, const struct limits *limits)
+{
+    int is_stranger = identity->role == WIRE_ROLE_NONE;
+    return is_stranger && limits->frame_bytes > STRANGER_BYTES ? STRANGER_BYTES : limits->frame_bytes;
+}
+
 int permission_for_session(const struct identity *identity, const char *owner, enum access access)
 {
     if (!*owner || identity->role == WIRE_ROLE_ADMIN || !strcmp(identity->name, owner))

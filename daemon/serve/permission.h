@@ -7,6 +7,11 @@
 // 0: the refusal was sent.
 int permission_given(const struct request *r);
 
+// Bytes of one message from somebody. Who is not known yet has a client's name and a token to tell, and no more
+// memory of ours.
+enum { STRANGER_BYTES = 8192 };
+size_t permission_bytes(const struct identity *identity, const struct limits *limits);
+
 // May who sends do that with a session of this owner ("": anybody's)?
 int permission_for_session(const struct identity *identity, const char *owner, enum access access);
 

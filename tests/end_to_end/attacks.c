@@ -307,6 +307,7 @@ START_TEST(damaged_pages_are_errors_and_never_another_belief)
         bel_disconnect(robots[r].bel);
     }
     ck_assert_int_eq(daemon_stop(&beliefd), 0);
+    process_release(&beliefd.process);
     struct stat status;
     ck_assert_int_eq(stat(in_directory("data/experience.db"), &status), 0);
     int file = open(in_directory("data/experience.db"), O_RDWR | O_CLOEXEC);

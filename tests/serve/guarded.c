@@ -110,6 +110,24 @@ START_TEST(tokens_say_who_is_there_and_can_be_replaced)
 }
 END_TEST
 
+START_TEST(who_does_not_say_who_it_is_in_time_is_let_go_of)
+{
+    guard_write("ids", "arm robot token:%s\n", guard_sha256("secret"));
+    guard_start_tls("identities = %s/ids\nlisten = tls:127.0.0.1:0\nhandshake_seconds = 1\n", guard_directory);
+    struct guard_link stranger = guard_tls("tls:127.0.0.1:0", NULL), arm = guard_tls("tls:127.0.0.1:0", NULL);
+    must_be_welcome(guard_hello(&arm, "secret"), "arm", WIRE_ROLE_ROBOT);
+    // Whole requests do not help it.
+    must_be_error(guard_open(&stranger, "s"), WIRE_UNAUTHENTICATED);
+    uint8_t bytes[1024];
+    while (guard_receive(&stranger, bytes, sizeof bytes) > 0)
+        ;  // its end comes, or this test's
+    guard_wait_for_log("event=handshake_late");
+    guard_close(&stranger);
+    ck_assert_int_eq(guard_open(&arm, "s").kind, WIRE_OPENED);
+    guard_close(&arm);
+}
+END_TEST
+
 START_TEST(certificates_say_who_is_there)
 {
     guard_write("ids", "leg robot certificate:leg.plant\neye observer certificate:spiffe://plant/eye\n");
@@ -280,6 +298,7 @@ int main(int argc, char **argv)
     SUITE_TEST_WITH(suite, the_same_replies_through_tls_one_byte_at_a_time, guard_set_up, guard_tear_down);
     SUITE_TEST_WITH(suite, a_flood_through_tls_is_answered_whole, guard_set_up, guard_tear_down);
     SUITE_TEST_WITH(suite, tokens_say_who_is_there_and_can_be_replaced, guard_set_up, guard_tear_down);
+    SUITE_TEST_WITH(suite, who_does_not_say_who_it_is_in_time_is_let_go_of, guard_set_up, guard_tear_down);
     SUITE_TEST_WITH(suite, certificates_say_who_is_there, guard_set_up, guard_tear_down);
     SUITE_TEST_WITH(suite, a_renewed_certificate_disturbs_nobody, guard_set_up, guard_tear_down);
     SUITE_TEST_WITH(suite, unix_peers_are_known_by_their_uid, guard_set_up, guard_tear_down);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/serve/permission.h"
 #include "daemon/serve/requests.h"
 #include "tests/support/suite.h"
 
@@ -171,6 +172,25 @@ START_TEST(a_stranger_is_asked_who_it_is)
 }
 END_TEST
 
+START_TEST(a_stranger_has_room_for_a_token_only)
+{
+    struct caller stranger = connect_as("", WIRE_ROLE_NONE, 0), known = connect_as("anna", WIRE_ROLE_ROBOT, 0);
+    uint8_t header[FRAME_HEADER_SIZE];
+    frame_write_header(header, STRANGER_BYTES + 1);
+    peer_bytes(&known, header, sizeof header);
+    peer_bytes(&stranger, header, sizeof header);
+    peer_turn(server, (struct caller *[]){&stranger, &known}, 2);
+    struct wire_envelope reply;
+    ck_assert_int_eq(peer_reply(&known, &reply), 0);  // may go on
+    ck_assert_int_eq(peer_reply(&stranger, &reply), 1);
+    ck_assert_int_eq(reply.kind, WIRE_ERROR);
+    ck_assert_int_eq(reply.error.code, WIRE_TOO_LARGE);
+    ck_assert_uint_eq(reply.error.limit, STRANGER_BYTES);
+    peer_free(&stranger);
+    peer_free(&known);
+}
+END_TEST
+
 START_TEST(an_identity_has_so_many_sessions_and_requests)
 {
     struct peer who = {.text = "anna", .identity = {.name = "anna", .role = WIRE_ROLE_ROBOT, .sessions = 2}};
@@ -219,6 +239,7 @@ int main(void)
     SUITE_TEST_WITH(suite, an_older_epoch_is_fenced, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_session_is_its_owners, set_up, tear_down);
     SUITE_TEST_WITH(suite, operators_ask_on_the_control_socket, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_stranger_has_room_for_a_token_only, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_stranger_is_asked_who_it_is, set_up, tear_down);
     SUITE_TEST_WITH(suite, an_identity_has_so_many_sessions_and_requests, set_up, tear_down);
     SUITE_TEST_WITH(suite, what_is_too_late_is_not_begun, set_up, tear_down);
