@@ -46,7 +46,7 @@ static int parse_ip(struct address *address, const char *text, char *why, size_t
     const char *colon = strrchr(text, ':');
     in_port_t port;
     if (!colon || parse_port(colon + 1, &port) || (size_t)(colon - text) >= sizeof host)
-        return refuse(why, why_size, -EINVAL, "%.4s needs HOST:PORT, such as %.4s127.0.0.1:7447", address->text,
+        return refuse(why, why_size, -EINVAL, "%.4s needs HOST:PORT with a port up to 65535, such as %.4s127.0.0.1:7447", address->text,
                       address->text);
     snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
     size_t length = strlen(host);

@@ -227,7 +227,9 @@ static int set_key(struct config *config, const struct key *key, const char *val
     case ADDRESS:
         return set_address(field, "", value, why, why_size);
     case HOST_PORT:
-        return set_address(field, "tcp:", value, why, why_size);
+        if (!set_address(field, "tcp:", value, why, why_size))
+            return 0;
+        return refuse(why, why_size, -EINVAL, "\"%s\" is not HOST:PORT, an IP address and a port up to 65535", value);
     }
     return -EINVAL;
 }
@@ -308,7 +310,7 @@ int config_read(struct config *config, const char *path, char *why, size_t why_s
     if (!text)
         result = refuse(why, why_size, -EINVAL, "%s: no memory", path);
     else if (ferror(file))
-        result = refuse(why, why_size, -EINVAL, "%s: cannot be read", path);
+        result = refuse(why, why_size, -EINVAL, "%s: %s", path, strerror(errno));
     else if (size == CONFIG_FILE_LIMIT)
         result = refuse(why, why_size, -EINVAL, "%s: too long for a config file", path);
     else
@@ -333,12 +335,14 @@ static int check_tls(const struct config *config, char *why, size_t why_size)
 // Nobody reads along or comes in from outside unless the operator said so.
 static int check_address(const struct config *config, const struct address *address, char *why, size_t why_size)
 {
+    int is_admin = address == &config->admin;
     if (address->kind != ADDRESS_TCP || address->loopback || config->insecure)
         return 0;
     return refuse(why, why_size, -EINVAL,
-                  "%s can be reached from other machines, and what is said there can be read by others: "
-                  "use tls: instead, or say insecure = yes",
-                  address->text);
+                  "%s%s can be reached from other machines, and what is said there can be read by others: "
+                  "%s, or say insecure = yes",
+                  is_admin ? "admin: " : "", address->text + (is_admin ? strlen("tcp:") : 0),
+                  is_admin ? "name an address of this machine alone, such as 127.0.0.1" : "use tls: instead");
 }
 
 int config_check(struct config *config, char *why, size_t why_size)

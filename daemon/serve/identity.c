@@ -329,7 +329,9 @@ int identities_read(struct identities **identities, const char *path, char *why,
     int result;
     char *text = NULL;
     size_t size = 0;
-    if (about.st_mode & (S_IWGRP | S_IWOTH))
+    if (!S_ISREG(about.st_mode))
+        result = refuse(why, why_size, -EINVAL, "%s: is not a regular file", path);
+    else if (about.st_mode & (S_IWGRP | S_IWOTH))
         result = refuse(why, why_size, -EPERM, "%s: others than its owner may write to it (chmod 0640)", path);
     else if (about.st_size >= FILE_LIMIT)
         result = refuse(why, why_size, -EINVAL, "%s: more than %d bytes", path, FILE_LIMIT);
