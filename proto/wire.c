@@ -3,6 +3,7 @@
 // between the two structs of each kind is its codec's (wire_codec.h).
 #include "frame.h"
 #include "wire_codec.h"
+#include "wire_fast.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -61,6 +62,8 @@ static int read_body(struct wire_envelope *envelope, enum wire_kind kind, const 
 int wire_decode(struct wire_envelope *envelope, const uint8_t *bytes, size_t size, struct wire_arena *arena)
 {
     ProtobufCMessage *parsed;
+    if (wire_fast_read_envelope(envelope, bytes, size, arena))
+        return 0;
     int error = parse(&parsed, &belief__v1__envelope__descriptor, bytes, size, arena);
     if (error)
         return error;
@@ -77,6 +80,8 @@ int wire_decode_body(struct wire_envelope *envelope, enum wire_kind kind, const 
     ProtobufCMessage *parsed;
     if (!codec)
         return -EINVAL;
+    if (kind == WIRE_STEP && wire_fast_read_step(envelope, bytes, size, arena))
+        return 0;
     int error = parse(&parsed, codec->descriptor, bytes, size, arena);
     return error ? error : read_body(envelope, kind, parsed, arena);
 }
@@ -92,6 +97,9 @@ long wire_encode(uint8_t *out, size_t room, const struct wire_envelope *envelope
 {
     Belief__V1__Envelope message = BELIEF__V1__ENVELOPE__INIT;
     union wire_generated body;
+    size_t fast = envelope->kind == WIRE_ACTION ? wire_fast_write_action(out, room, envelope) : 0;
+    if (fast)
+        return (long)fast;
     message.request_id = envelope->request_id;
     if (envelope->kind != WIRE_NONE) {
         const struct wire_codec *codec = codec_of(envelope->kind);
