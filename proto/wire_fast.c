@@ -119,11 +119,11 @@ static int read_field(struct wire_step *step, uint8_t tag, struct reader *reader
 
 int wire_fast_read_step(struct wire_envelope *out, const uint8_t *bytes, size_t size, struct wire_arena *arena)
 {
+    if (!HOST_FITS || size == 0)
+        return 0;
     struct reader reader = {bytes, bytes + size};
     struct wire_step step = {.session = ""};
     size_t used = arena->used;
-    if (!HOST_FITS || size == 0)
-        return 0;
     for (uint8_t before = 0; reader.at < reader.end;) {
         uint8_t tag = *reader.at++;
         if (tag <= before || !read_field(&step, tag, &reader, arena)) {
@@ -139,10 +139,12 @@ int wire_fast_read_step(struct wire_envelope *out, const uint8_t *bytes, size_t 
 
 int wire_fast_read_envelope(struct wire_envelope *out, const uint8_t *bytes, size_t size, struct wire_arena *arena)
 {
+    if (size == 0)
+        return 0;
     struct reader reader = {bytes, bytes + size};
     uint64_t request_id = 0;
     size_t body;
-    if (size > 0 && *reader.at == TAG(1, VARINT)) {
+    if (*reader.at == TAG(1, VARINT)) {
         reader.at++;
         if (!read_varint(&reader, UINT64_MAX, &request_id))
             return 0;
