@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { REASON_SIZE = 4096 };
@@ -240,6 +241,8 @@ int house_load_all(struct house *house, char *why, size_t why_size)
 {
     const struct house_options *options = &house->options;
     char later[REASON_SIZE] = "";
+    if (options->model_directory && mkdir(options->model_directory, 0755) && errno != EEXIST)
+        return refuse(why, why_size, -errno, "model_directory: %s: %s", options->model_directory, strerror(errno));
     for (size_t i = 0; i < options->model_count; i++) {
         size_t before = house->catalogue->count;
         *why = '\0';
