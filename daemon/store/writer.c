@@ -211,8 +211,9 @@ void store_set_refusing(struct store *store, const char *why)
         wake_loop(store, i);
 }
 
-// The size that counts, and whether it is beyond the limit.
-static void measure(struct store *store)
+// The size that counts, and whether it is beyond the limit. After a refusal it takes again when all that waited is on disk
+// (no `more`): a session may have changed queues meanwhile, and what it puts now must not overtake what it put then.
+static void measure(struct store *store, int more)
 {
     uint64_t size, limit = store->options.size_limit_bytes;
     if (database_used_bytes(&store->database, &size) != 0)
@@ -226,7 +227,7 @@ static void measure(struct store *store)
         snprintf(why, sizeof why, "%s has %llu bytes, its limit is %llu", DATABASE_FILE, (unsigned long long)size,
                  (unsigned long long)limit);
         store_set_refusing(store, why);
-    } else {
+    } else if (!more) {
         store_set_refusing(store, NULL);
     }
 }
@@ -356,7 +357,7 @@ static void commit(struct store *store)
             return;
         }
         checkpoint(store, 0);
-        measure(store);
+        measure(store, more);
     }
     store->retry_ns = 0;
 }

@@ -17,6 +17,8 @@
 
 static const char *directory;
 static _Atomic int refused, taken;
+static struct store_queue *watched;             // how much of it was on disk when the log took again
+static _Atomic uint64_t durable_when_taken;
 
 static void make_directory(void) { directory = fixture_directory(); }
 
@@ -28,7 +30,10 @@ static void note_event(void *context, int level, const char *event, const char *
         ck_assert_uint_gt(strlen(text), 10);
         atomic_fetch_add(&refused, 1);
     }
-    atomic_fetch_add(&taken, strcmp(event, "log_takes") == 0);
+    if (strcmp(event, "log_takes") == 0) {
+        atomic_store(&durable_when_taken, watched ? store_durable(watched) : 0);
+        atomic_fetch_add(&taken, 1);
+    }
 }
 
 static struct store *open_store(uint64_t size_limit)
@@ -134,6 +139,37 @@ START_TEST(a_limit_on_file_sizes_is_a_full_disk)
     store = open_store(0);
     int error;
     ck_assert_uint_eq(fixture_count(store_queue(store, 0), session, &error), next + 99);
+    store_close(store);
+}
+END_TEST
+
+// A session that changed loops while the log refused puts into another queue from then on, so what it has in the first
+// one has to be on disk before anything is taken.
+START_TEST(after_a_refusal_nothing_overtakes_what_waited)
+{
+    enum { MANY = 20 << 20 };  // bytes, more than one transaction takes
+    struct store *store = fixture_open_with((struct store_options){
+        .directory = directory, .commit_ms = 10000, .event = note_event, .queue_bytes = 2 * MANY});
+    watched = store_queue(store, 0);
+    struct rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = (struct rlimit){1500000, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    uint64_t session = fixture_session(store, watched, "one"), last = 0;
+    for (uint64_t seq = 1; last < MANY; seq++) {
+        struct store_transition t = fixture_transition(session, 0, seq);
+        uint64_t position = store_put_transition(watched, &t);
+        if (position == 0)
+            break;
+        last = position;
+    }
+    ck_assert_uint_gt(last, MANY / 2);
+    store_want(watched, last);
+    ck_assert(fixture_within(5, is_refusing, store));
+    setrlimit(RLIMIT_FSIZE, &before);
+    ck_assert(fixture_within(20, takes, store));
+    ck_assert_uint_ge(atomic_load(&durable_when_taken), last);
+    watched = NULL;
     store_close(store);
 }
 END_TEST
@@ -244,6 +280,7 @@ int main(void)
     Suite *suite = suite_create("disk");
     SUITE_TEST_WITH(suite, beyond_its_size_limit_the_log_refuses_until_something_is_forgotten, make_directory, NULL);
     SUITE_TEST_WITH(suite, a_limit_on_file_sizes_is_a_full_disk, make_directory, NULL);
+    SUITE_TEST_WITH(suite, after_a_refusal_nothing_overtakes_what_waited, make_directory, NULL);
     SUITE_TEST_WITH(suite, a_full_disk_is_refused_and_forgiven, make_directory, NULL);
     SUITE_TEST_WITH(suite, a_full_disk_at_start_is_told, make_directory, NULL);
     SUITE_TEST_WITH(suite, a_read_only_directory_is_told_and_can_be_read, make_directory, NULL);
