@@ -183,7 +183,7 @@ static void depart(struct passage *passage, struct session *session, uint64_t no
     }
     size_t to = (size_t)take_wanted(passage);
     *transfer = (struct transfer){{NULL, deliver_session}, session, shared_model_ref(session->served->shared)};
-    session_log_move(session);
+    session_log_move(server, session);
     session_unlink(&server->sessions, session);
     served_lose_session(session->served);
     session->served = NULL;

@@ -160,9 +160,12 @@ void session_undurable_came(struct session *session)
         session->undurable_first = session->undurable_last = 0;
 }
 
-void session_log_move(struct session *session)
+void session_log_move(const struct server *server, struct session *session)
 {
+    if (server->queue)
+        follow_disk(server, session);
+    if (session_is_durable(server, session))
+        session->durable_seq = session->last_transition;
     session->position = session->state_position = 0;
     session->marks[0] = session->marks[1] = (struct durable_mark){0};
-    session->durable_seq = session->last_transition;
 }

@@ -26,5 +26,6 @@ int session_is_durable(const struct server *server, const struct session *sessio
 // Writer 0's number of a transition that the log could not take; and: more of writer 0 was seen since.
 void session_note_undurable(struct session *session, uint64_t seq);
 void session_undurable_came(struct session *session);
-// It goes to another server, or came: all that it put is on disk, and positions are of another queue from now on.
-void session_log_move(struct session *session);
+// It leaves for another server: positions are of another queue from now on. All that it put is on disk, unless the log
+// refuses; then it is before anything that is put there, as the log takes again only when all that waited is on disk.
+void session_log_move(const struct server *server, struct session *session);

@@ -2,9 +2,11 @@
 // a belief is the sum of what was reported, and only who opened last is heard.
 #include "crew.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/serve/log.h"
 #include "tests/support/suite.h"
@@ -362,12 +364,58 @@ START_TEST(no_more_names_are_taken_than_there_may_be_sessions)
 }
 END_TEST
 
+// Every write to a file fails from now on, or no longer.
+static void break_disk(int broken)
+{
+    struct rlimit size;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &size), 0);
+    size.rlim_cur = broken ? 0 : size.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &size), 0);
+}
+
+// While the disk takes nothing a session moves all the same, and what is in memory only is not said to be on disk.
+START_TEST(what_is_not_on_disk_is_not_so_elsewhere)
+{
+    begin(2, WIRE_DURABILITY_INTERVAL);
+    struct shadow *shadow = &shadows[0];
+    open_one(shadow, crew.callers[0]);
+    do
+        live(shadow, 0);
+    while (!shadow->standing || shadow->acted);
+    crew_settle(&crew, 100);
+    uint64_t durable = shadow->seq;
+    break_disk(1);
+    live(shadow, 0);                      // into memory; then the disk refuses it
+    while (!store_refusing(crew.house->store))
+        crew_turn(&crew);
+    struct wire_envelope open = {.kind = WIRE_OPEN, .open = {.session = shadow->name, .epoch = shadow->epoch}};
+    struct wire_envelope reply = crew_ask(&crew, crew.callers[1], open);
+    check_opened(shadow, crew.callers[1], &reply);
+    ck_assert_uint_gt(shadow->seq, durable);
+    ck_assert_uint_le(reply.opened.durable_seq, durable);
+    ck_assert_ptr_nonnull(session_find(&crew.servers[1]->sessions, shadow->name));
+
+    break_disk(0);
+    while (store_refusing(crew.house->store))
+        crew_turn(&crew);
+    live(shadow, 0);
+    live(shadow, 0);
+    reply = crew_ask(&crew, crew.callers[1], (struct wire_envelope){.kind = WIRE_PING, .ping = {.durable = 1}});
+    ck_assert_int_eq(reply.kind, WIRE_DONE);
+    restart();
+    open_one(shadow, crew.callers[0]);    // all of it
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("migration");
     SUITE_TEST_EACH(suite, a_belief_is_the_sum_of_what_was_reported_wherever_its_session_is, 9);
     SUITE_TEST(suite, a_session_that_left_is_found_again_by_its_handle);
     SUITE_TEST_EACH(suite, a_client_that_ends_while_its_session_comes_leaves_nothing_behind, 2);
+    SUITE_TEST(suite, what_is_not_on_disk_is_not_so_elsewhere);
     SUITE_TEST(suite, no_more_names_are_taken_than_there_may_be_sessions);
     return suite_finish(suite);
 }
