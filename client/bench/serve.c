@@ -89,9 +89,11 @@ static void tell(const struct options *options, const struct duel_server servers
 static void tell_sustained(const struct sustain *sustained)
 {
     double count = (double)sustained->transitions;
-    printf("to disk               %8.0f                       transitions/s of one processor, %.0f in %.2f s, all durable\n",
+    printf("to disk               %8.0f                       transitions/s of one processor, %.0f in %.2f s,"
+           " all durable\n",
            count / sustained->seconds, count, sustained->seconds);
-    printf("                      %8.0f                       for a second of processor time: us loop %.2f, log %.2f\n",
+    printf("                      %8.0f                       for a second of processor time: us loop %.2f,"
+           " log %.2f\n",
            count / (sustained->loop_seconds + sustained->log_seconds), sustained->loop_seconds / count * 1e6,
            sustained->log_seconds / count * 1e6);
 }
