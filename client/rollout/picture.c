@@ -6,7 +6,7 @@
 // hidden goal, the paths of the episodes, the belief as ellipses that shrink.
 #include "picture.h"
 
-#include "svg.h"
+#include "client/svg/svg.h"
 
 #include <errno.h>
 #include <math.h>
