@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const FORMAT = "bel-learn checkpoint 1";
+static const char *const FORMAT = "bel-learn checkpoint 2";
 
 static size_t dtype_size(const char *dtype)
 {
-    return !strcmp(dtype, "F64") ? 8 : 4;
+    return !strcmp(dtype + 1, "64") ? 8 : 4;
 }
 
 // 64-bit FNV-1a over names and data; finds damage, not malice.
@@ -31,38 +31,8 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
-// Numbers that live in structs travel as counters.
-static void gather(struct train *train)
-{
-    double *c = train->counters;
-    c[COUNT_ACTOR_STEPS] = (double)train->actor.trainee.adam.steps;
-    c[COUNT_CRITIC_STEPS] = (double)train->critic.trainee.adam.steps;
-    for (size_t kind = 0; kind < HEAD_COUNT; kind++) {
-        c[COUNT_BASIS_STEPS + kind] = (double)train->basis[kind].trainee.adam.steps;
-        c[COUNT_TARGETS + kind] = train->targets[kind].count;
-    }
-    c[COUNT_REPLAY] = (double)train->replay.added;
-    c[COUNT_INPUTS] = train->inputs.count;
-    c[COUNT_OBSERVATIONS] = train->observations.count;
-}
-
-static void scatter(struct train *train)
-{
-    const double *c = train->counters;
-    train->actor.trainee.adam.steps = (uint64_t)c[COUNT_ACTOR_STEPS];
-    train->critic.trainee.adam.steps = (uint64_t)c[COUNT_CRITIC_STEPS];
-    for (size_t kind = 0; kind < HEAD_COUNT; kind++) {
-        train->basis[kind].trainee.adam.steps = (uint64_t)c[COUNT_BASIS_STEPS + kind];
-        train->targets[kind].count = c[COUNT_TARGETS + kind];
-    }
-    train->replay.added = (uint64_t)c[COUNT_REPLAY];
-    train->inputs.count = c[COUNT_INPUTS];
-    train->observations.count = c[COUNT_OBSERVATIONS];
-}
-
 int checkpoint_save(struct train *train, const char *path, char *why, size_t why_size)
 {
-    gather(train);
     struct safetensors_writer *writer = safetensors_writer_new();
     char *options = options_describe(&train->options);
     int error = writer && options ? 0 : -ENOMEM;
@@ -188,8 +158,6 @@ int checkpoint_load(struct train *train, const char *path, char *why, size_t why
     struct train_array array;
     for (size_t i = 0; !error && train_state(train, i, &array); i++)
         memcpy(array.data, safetensors_find(file, array.name)->data, array.count * dtype_size(array.dtype));
-    if (!error)
-        scatter(train);
     safetensors_free(file);
     free(bytes);
     return error;

@@ -3,6 +3,8 @@
 #include "options.h"
 
 #include "client/worlds/world.h"
+#include "inference/inference.h"
+#include "policy/algorithm.h"
 
 #include <errno.h>
 #include <math.h>
@@ -61,14 +63,21 @@ const struct option_row *options_row(size_t i)
 
 const char *learn_kind_name(enum learn_kind kind)
 {
-    static const char *const names[] = {"glibrl", "oracle", "none"};
+    static const char *const names[] = {"glibrl", "varibad", "rl2", "pearl", "oracle", "none"};
     return names[kind];
 }
 
-void options_defaults(struct options *options, const struct world *world, enum learn_kind kind)
+const char *learn_algorithm_name(enum learn_algorithm algorithm)
+{
+    static const char *const names[] = {"ppo", "sac"};
+    return names[algorithm];
+}
+
+void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
+                      enum learn_algorithm algorithm)
 {
     *options = (struct options){
-        .world = world, .kind = kind, .frames = 3000000, .seed = 1, .threads = 0, .checkpoint_seconds = 60,
+        .world = world, .kind = kind, .algorithm = algorithm, .frames = 3000000, .seed = 1, .threads = 0, .checkpoint_seconds = 60,
         .evaluation_tasks = 256, .evaluation_seed = 1,
         .envs = 16, .epochs = 8, .minibatch = 200, .hidden = 128, .rate = 3e-4, .rate_hold = 0.5, .rate_end = 0.1,
         .clip = 0.2, .value_clip = 0.2, .entropy = 0, .norm_limit = 0.5, .epsilon = 1e-5,
@@ -170,11 +179,30 @@ static int set_common(struct options *options, const char *name, const char *tex
     return -EINVAL;
 }
 
-static int parse_model(enum learn_kind *kind, const char *text)
+// Only what can be trained is known.
+static const char *model_choice(size_t i)
 {
-    for (*kind = LEARN_GLIBRL; *kind <= LEARN_NONE; (*kind)++)
-        if (!strcmp(text, learn_kind_name(*kind)))
-            return 0;
+    return inference_of((enum learn_kind)i) ? learn_kind_name((enum learn_kind)i) : NULL;
+}
+
+static const char *algorithm_choice(size_t i)
+{
+    return algorithm_of((enum learn_algorithm)i) ? learn_algorithm_name((enum learn_algorithm)i) : NULL;
+}
+
+// Which of the names text is; -EINVAL with a sentence that lists them.
+static int parse_choice(const char *option, const char *text, const char *(*name)(size_t i), size_t count, char *why,
+                        size_t why_size)
+{
+    for (size_t i = 0; i < count; i++)
+        if (name(i) && !strcmp(text, name(i)))
+            return (int)i;
+    int used = snprintf(why, why_size, "%s is one of", option);
+    for (size_t i = 0; i < count && used > 0 && (size_t)used < why_size; i++)
+        if (name(i))
+            used += snprintf(why + used, why_size - (size_t)used, " %s", name(i));
+    if (used > 0 && (size_t)used < why_size)
+        snprintf(why + used, why_size - (size_t)used, ", not \"%s\"", text);
     return -EINVAL;
 }
 
@@ -188,14 +216,16 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
         return -EINVAL;
     }
 
-    // Which model it is decides the defaults, so it is read before the rest.
-    enum learn_kind kind = LEARN_GLIBRL;
-    for (int i = 1; i + 1 < argc; i++)
-        if (!strcmp(argv[i], "--model") && parse_model(&kind, argv[i + 1])) {
-            snprintf(why, why_size, "--model is glibrl, oracle or none, not \"%s\"", argv[i + 1]);
-            return -EINVAL;
-        }
-    options_defaults(options, options->world, kind);
+    // Model and algorithm decide the defaults, so they are read before the rest.
+    int kind = LEARN_GLIBRL, algorithm = LEARN_PPO;
+    for (int i = 1; i + 1 < argc && kind >= 0 && algorithm >= 0; i++)
+        if (!strcmp(argv[i], "--model"))
+            kind = parse_choice(argv[i], argv[i + 1], model_choice, LEARN_KINDS, why, why_size);
+        else if (!strcmp(argv[i], "--algorithm"))
+            algorithm = parse_choice(argv[i], argv[i + 1], algorithm_choice, LEARN_ALGORITHMS, why, why_size);
+    if (kind < 0 || algorithm < 0)
+        return -EINVAL;
+    options_defaults(options, options->world, (enum learn_kind)kind, (enum learn_algorithm)algorithm);
 
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i] + 2;
@@ -217,7 +247,7 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
             return -EINVAL;
         }
         const char *text = argv[++i];
-        if (!strcmp(name, "model"))
+        if (!strcmp(name, "model") || !strcmp(name, "algorithm"))
             continue;
         const struct option_row *row = NULL;
         for (size_t r = 0; options_row(r); r++)
@@ -258,6 +288,7 @@ void options_help(void)
         printf("    %-20s %s\n", world_at(i)->name, world_at(i)->summary);
     printf("\ntrain\n"
            "    --model KIND         glibrl (with a belief), oracle (told the task) or none (neither)\n"
+           "    --algorithm NAME     ppo\n"
            "    --frames F           environment steps\n"
            "    --seed S             same seed, same bits, with any number of threads\n"
            "    --threads T          0: one for each processor\n"
@@ -272,8 +303,8 @@ void options_help(void)
            "    --json               one JSON line at the end\n"
            "    --quiet              no progress\n\nhyper-parameters (default of half-cheetah-vel, of point)\n");
     struct options cheetah, point;
-    options_defaults(&cheetah, world_find("half-cheetah-vel"), LEARN_GLIBRL);
-    options_defaults(&point, world_find("point"), LEARN_GLIBRL);
+    options_defaults(&cheetah, world_find("half-cheetah-vel"), LEARN_GLIBRL, LEARN_PPO);
+    options_defaults(&point, world_find("point"), LEARN_GLIBRL, LEARN_PPO);
     for (size_t i = 0; options_row(i); i++) {
         const struct option_row *row = options_row(i);
         printf("    --%-18s %7g %7g  %s\n", row->name, value_of(&cheetah, row), value_of(&point, row), row->help);
@@ -287,7 +318,8 @@ char *options_describe(const struct options *options)
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
-    fprintf(out, "world=%s\nmodel=%s\nframes=%llu\nseed=%llu\n", options->world->name, learn_kind_name(options->kind),
+    fprintf(out, "world=%s\nmodel=%s\nalgorithm=%s\nframes=%llu\nseed=%llu\n", options->world->name,
+            learn_kind_name(options->kind), learn_algorithm_name(options->algorithm),
             (unsigned long long)options->frames, (unsigned long long)options->seed);
     for (size_t i = 0; options_row(i); i++)
         fprintf(out, "%s=%.17g\n", options_row(i)->name, value_of(options, options_row(i)));

@@ -7,14 +7,21 @@
 struct world;
 
 enum learn_kind {
-    LEARN_GLIBRL,  // belief in, the method
-    LEARN_ORACLE,  // is told the task: what could be had
-    LEARN_NONE,    // is told nothing and infers nothing: what must be beaten
+    LEARN_GLIBRL,   // the method: an exact belief
+    LEARN_VARIBAD,  // a recurrent encoder, trained on a variational bound
+    LEARN_RL2,      // a recurrent encoder, trained by the policy's loss
+    LEARN_PEARL,    // a product of Gaussian factors, trained by the critic's loss
+    LEARN_ORACLE,   // is told the task: what could be had
+    LEARN_NONE,     // is told nothing and infers nothing: what must be beaten
+    LEARN_KINDS
 };
+
+enum learn_algorithm { LEARN_PPO, LEARN_SAC, LEARN_ALGORITHMS };
 
 struct options {
     const struct world *world;
     enum learn_kind kind;
+    enum learn_algorithm algorithm;
     uint64_t frames;             // environment steps
     uint64_t seed;
     unsigned threads;            // 0: one per processor
@@ -68,7 +75,8 @@ struct option_row {
 };
 const struct option_row *options_row(size_t i);  // NULL past the last
 
-void options_defaults(struct options *options, const struct world *world, enum learn_kind kind);
+void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
+                      enum learn_algorithm algorithm);
 // The arguments after `train`. 0; or -EINVAL with a sentence.
 int options_parse(struct options *options, int argc, char **argv, char *why, size_t why_size);
 void options_help(void);
@@ -76,3 +84,4 @@ void options_help(void);
 // What must be the same for a resumed run to go on with the same bits, as lines of name=value (malloc'ed).
 char *options_describe(const struct options *options);
 const char *learn_kind_name(enum learn_kind kind);
+const char *learn_algorithm_name(enum learn_algorithm algorithm);

@@ -93,7 +93,7 @@ int rollout_init(struct rollout *r, const struct world *world, const struct mode
     size_t T = world->horizon * world->episodes, rows = N * T;
     *r = (struct rollout){
         .world = world, .N = N, .T = T, .episodes = world->episodes, .input_dim = model->input_dim,
-        .clamp_actions = clamp_actions, .memory = memory, .finals = world->episodes + 1, .threads = threads,
+        .clamp_actions = clamp_actions, .memory = memory, .finals = rollout_finals(world), .threads = threads,
         .observation = zeroes(rows * world->observation_dim, sizeof(float)),
         .next_observation = zeroes(rows * world->observation_dim, sizeof(float)),
         .action = zeroes(rows * world->action_dim, sizeof(float)),

@@ -9,7 +9,7 @@
 #include "client/worlds/world.h"
 #include "daemon/agent/agent.h"
 #include "parallel.h"
-#include "ppo.h"
+#include "policy/ppo.h"
 #include "replay.h"
 
 // What numbers are drawn for; the first word after the seed.
@@ -50,6 +50,9 @@ struct rollout {
     double *drawn;                          // tasks, before some are taken (N * strata, WORLD_TASK_LIMIT)
     unsigned threads;
 };
+
+// Most steps of one environment that end by time.
+static inline size_t rollout_finals(const struct world *world) { return world->episodes + 1; }
 
 // model: finished, of the shape that will be used. 0 or a negative errno with a sentence.
 int rollout_init(struct rollout *rollout, const struct world *world, const struct model *model, size_t N,

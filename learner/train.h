@@ -1,33 +1,35 @@
 #pragma once
-// A training: rollouts with the served code, PPO on what the policy was shown, the basis on exact evidence.
+// A training: rollouts with the served code, an algorithm for the policy, and a way of inferring the task.
+//
+// What varies stands behind two seams: struct algorithm (policy/algorithm.h: PPO, SAC) learns the policy from what
+// it was shown, struct inference (inference/inference.h: one for each model kind) learns what it is shown.
 //
 // All state that one iteration leaves for the next is a list of named arrays (train_state), so a checkpoint is that
 // list, and a resumed training goes on with the same bits.
 
-#include "basis.h"
+#include "events.h"
+#include "nets/net.h"
 #include "normalise.h"
 #include "options.h"
 #include "rollout.h"
 
+struct algorithm;
+struct inference;
+
+enum { TRAIN_VALUES_LIMIT = 24 };
+
 struct train_report {
     double returns[8];           // mean of the meta-episodes that ended, for each episode
     size_t metas;
-    struct ppo_report ppo;
-    double sd;                   // mean exploration
-    double evidence[HEAD_COUNT]; // per transition and target, nats
-    double rate, basis_rate;
     uint64_t refused, diverged;
+    // What algorithm and inference tell besides, for the log (train_tell).
+    struct events_value values[TRAIN_VALUES_LIMIT];
+    size_t value_count;
+    char text[120];              // and for the progress line (train_say)
 };
-
-enum { PROBE_INPUTS_LIMIT = MODEL_PROBES_LIMIT };
 
 // Counters, as doubles so that they are an array like all others (exact below 2^53).
-enum train_counter {
-    COUNT_ITERATION, COUNT_FRAMES, COUNT_ACTOR_STEPS, COUNT_CRITIC_STEPS, COUNT_BASIS_STEPS,  // + head
-    COUNT_REPLAY = COUNT_BASIS_STEPS + HEAD_COUNT, COUNT_INPUTS, COUNT_OBSERVATIONS, COUNT_TARGETS,
-    COUNT_RETURN = COUNT_TARGETS + HEAD_COUNT, COUNT_RETURN_MEAN, COUNT_RETURN_SQUARE, COUNT_CPU_SECONDS,
-    COUNT_SECONDS, COUNT_STEERING, COUNTERS
-};
+enum train_counter { COUNT_ITERATION, COUNT_FRAMES, COUNT_CPU_SECONDS, COUNT_SECONDS, COUNTERS };
 
 struct train {
     struct options options;
@@ -35,26 +37,16 @@ struct train {
     size_t rows, iterations;           // of one iteration; in all
     size_t input_dim, critic_dim;      // critic_dim = input_dim, and the task if the critic is told
     double counters[COUNTERS];
-    struct actor actor;
-    struct critic critic;
-    struct basis basis[HEAD_COUNT];    // features 0: no such head
+    const struct inference *inference;
+    void *inferring;                   // its own
+    const struct algorithm *algorithm;
+    void *acting;                      // its own
     struct moments inputs;             // of the policy's raw inputs
-    struct moments observations;       // as the basis sees them; constant after the freeze
-    struct moments targets[HEAD_COUNT];
-    double *discounted;                // of each environment, for the reward's scale (envs)
-    float *probes[HEAD_COUNT];         // transitions [s, a, s'] (probes, 2 obs + act)
-    size_t probe_count;
-    struct replay replay;
-    struct model *model;               // filled from the above before each rollout
+    struct moments observations;       // as the inference sees them: it adds to them
+    struct replay replay;              // meta-episodes that the inference stored; no slots if it keeps none
+    struct model *model;               // filled from all parameters before each rollout
     struct rollout rollout;
     struct pool *pool;
-    // Working memory.
-    float *input;                      // normalised (rows, critic_dim)
-    float *reward, *advantage, *target, *value, *value_after;  // (rows)
-    float *final_input;                // normalised (finals, critic_dim)
-    float *final_value;
-    struct ppo_scratch *actor_scratch, *critic_scratch;
-    struct basis_work *work;           // of the basis' updates
     struct train_report report;
 };
 
@@ -67,37 +59,48 @@ int train_iterate(struct train *train, char *why, size_t why_size);
 int train_done(const struct train *train);
 
 static inline uint64_t train_frames(const struct train *train) { return (uint64_t)train->counters[COUNT_FRAMES]; }
+static inline size_t train_iteration(const struct train *train) { return (size_t)train->counters[COUNT_ITERATION]; }
+// Share of the training that lies behind.
+double train_progress(const struct train *train);
+
+// For the report of this iteration. name: a constant; format: begins with ", ".
+void train_tell(struct train *train, const char *name, double value);
+__attribute__((format(printf, 2, 3)))
+void train_say(struct train *train, const char *format, ...);
+
+// -EDOM with the sentence that the gradient of `what` is not finite, at which iteration, world and seed.
+int train_not_finite(const struct train *train, const char *what, char *why, size_t why_size);
+
+// One row of critic input (critic_dim), of which the actor reads the first input_dim: the policy's raw input (raw),
+// normalised, and the task within its bounds as [-1, 1].
+void train_policy_row(const struct train *train, float *out, const float *raw, const float *task);
 
 // The named arrays. Returns 0 past the last.
 struct train_array {
     char name[32];
-    char dtype[4];
+    char dtype[4];               // F32, F64, U32 or U64
     void *data;
     size_t count;
 };
 int train_state(struct train *train, size_t i, struct train_array *array);
 
+// What a state function fills: always the same arrays in the same order.
+struct train_list {
+    struct train_array arrays[64];
+    size_t count;
+};
+void list_array(struct train_list *list, const char *name, const char *dtype, void *data, size_t count);
+void list_trainee(struct train_list *list, const char *owner, struct trainee *trainee);
+void list_moments(struct train_list *list, const char *name, struct moments *moments);
+
 // export.c: fills train->model from the parameters.
 int train_model_new(struct train *train, char *why, size_t why_size);
 int train_export(struct train *train, char *why, size_t why_size);
-// A model of its own, with landmarks, for saving. provenance (malloc'ed) becomes the model's.
+// A model of its own, with all that only the last one needs (landmarks), for saving. provenance (malloc'ed) becomes
+// the model's.
 int train_final_model(struct train *train, struct model **model, char *provenance, char *why, size_t why_size);
-
-// learn_basis.c: updates of all heads from replay; probes.
-struct basis_work *basis_work_new(struct train *train);  // NULL: no memory
-void basis_work_free(struct train *train);
-// For the caller's thread outside pool_run: room for the inputs of a replay slot or the pool of probes, and a scratch.
-float *basis_work_input(struct train *train);
-struct basis_scratch *basis_work_scratch(struct train *train, enum head_kind kind);
-int learn_basis(struct train *train, size_t updates, double rate, char *why, size_t why_size);
-int choose_probes(struct train *train, char *why, size_t why_size);
-// Basis input rows of a head for transitions first, first + stride, ... of one replay slot; returns how many, at most
-// limit.
-size_t basis_rows(const struct train *train, enum head_kind kind, float *in, double *y, size_t slot, size_t first,
-                  size_t stride, size_t limit);
-void basis_row(const struct train *train, enum head_kind kind, float *in, const float *observation,
-               const float *action, const float *next_observation);
-size_t basis_inputs(const struct train *train, enum head_kind kind);
+// Rows padded to whole vectors.
+void fill_network(struct network *network, const struct net *net, const real *parameters);
 
 // checkpoint.c. 0 or a negative errno with a sentence.
 int checkpoint_save(struct train *train, const char *path, char *why, size_t why_size);

@@ -2,9 +2,9 @@
 // product, in double.
 
 #include "daemon/base/random.h"
-#include "learner/basis.h"
-#include "learner/evidence.h"
-#include "learner/ppo.h"
+#include "learner/inference/basis.h"
+#include "learner/inference/evidence.h"
+#include "learner/policy/ppo.h"
 #include "tests/support/suite.h"
 
 #include <stdlib.h>

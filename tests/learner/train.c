@@ -3,7 +3,9 @@
 
 #include "daemon/base/random.h"
 #include "learner/evaluate.h"
-#include "learner/evidence.h"
+#include "learner/inference/glibrl.h"
+#include "learner/inference/evidence.h"
+#include "learner/policy/on_policy.h"
 #include "learner/train.h"
 #include "tests/support/suite.h"
 
@@ -18,7 +20,7 @@ enum { WHY = 400 };
 static struct options small(const char *world, enum learn_kind kind)
 {
     struct options o;
-    options_defaults(&o, world_find(world), kind);
+    options_defaults(&o, world_find(world), kind, LEARN_PPO);
     o.threads = 1;
     o.envs = 6;
     o.epochs = 2;
@@ -31,6 +33,16 @@ static struct options small(const char *world, enum learn_kind kind)
     o.replay = 40;
     o.frames = 20 * o.envs * o.world->horizon * o.world->episodes;
     return o;
+}
+
+static struct on_policy *ppo_of(struct train *train)
+{
+    return train->acting;
+}
+
+static struct glibrl *glibrl_of(struct train *train)
+{
+    return train->inferring;
 }
 
 static struct train *train_of(const struct options *options)
@@ -56,7 +68,7 @@ static void check_same(struct train *a, struct train *b)
         ck_assert_int_eq(train_state(b, i, &theirs), 1);
         ck_assert_str_eq(ours.name, theirs.name);
         ck_assert_uint_eq(ours.count, theirs.count);
-        size_t size = ours.count * (strcmp(ours.dtype, "F64") ? 4 : 8);
+        size_t size = ours.count * (strcmp(ours.dtype + 1, "64") ? 4 : 8);
         const uint8_t *x = ours.data, *y = theirs.data;
         for (size_t byte = 0; byte < size; byte++)
             ck_assert_msg(x[byte] == y[byte], "%s differs at byte %zu of %zu", ours.name, byte, size);
@@ -153,7 +165,7 @@ START_TEST(seeds_make_different_trainings)
     iterate(a, 1);
     iterate(b, 1);
     ck_assert(memcmp(a->rollout.task, b->rollout.task, 2 * sizeof(float)) != 0);
-    ck_assert(memcmp(a->actor.trainee.parameters, b->actor.trainee.parameters, 64) != 0);
+    ck_assert(memcmp(ppo_of(a)->actor.trainee.parameters, ppo_of(b)->actor.trainee.parameters, 64) != 0);
     train_free(a);
     train_free(b);
 }
@@ -185,9 +197,6 @@ START_TEST(ten_iterations_and_ten_resumed_are_twenty)
         ck_assert_uint_eq(train_frames(second), train_frames(first));
         iterate(second, half);
         ck_assert(train_done(second));
-        // Counts in structs are counters only once saved.
-        ck_assert_int_eq(checkpoint_save(whole, path, why, sizeof why), 0);
-        ck_assert_int_eq(checkpoint_save(second, path, why, sizeof why), 0);
         check_same(whole, second);
         unlink(path);
         train_free(whole);
@@ -258,7 +267,7 @@ START_TEST(a_checkpoint_that_does_not_fit_is_refused_with_a_sentence)
     check_refused(&o, path, path);
     write_bytes(path, bytes, 5);
     check_refused(&o, path, path);
-    uint8_t *version = memmem(bytes, size, "checkpoint 1", 12);
+    uint8_t *version = memmem(bytes, size, "checkpoint 2", 12);
     ck_assert_ptr_nonnull(version);
     version[11] = '9';
     write_bytes(path, bytes, size);
@@ -278,11 +287,11 @@ START_TEST(a_gradient_that_is_not_finite_is_reported_with_iteration_and_seed)
         char why[WHY] = "";
         // A served parameter is already refused by the model's own check before the rollout.
         if (which == 0)
-            train->critic.trainee.parameters[0] = NAN;
+            ppo_of(train)->critic.trainee.parameters[0] = NAN;
         else if (which == 1)
-            train->actor.trainee.adam.second[0] = NAN;
+            ppo_of(train)->actor.trainee.adam.second[0] = NAN;
         else
-            train->basis[HEAD_REWARD].trainee.parameters[train->basis[HEAD_REWARD].mean_at] = NAN;
+            glibrl_of(train)->basis[HEAD_REWARD].trainee.parameters[glibrl_of(train)->basis[HEAD_REWARD].mean_at] = NAN;
         int error = train_iterate(train, why, sizeof why);
         ck_assert_msg(error < 0, "case %d went through", which);
         if (which < 2) {
@@ -388,15 +397,15 @@ START_TEST(the_recorded_density_is_that_of_the_recorded_action)
     ck_assert_int_eq(train_export(train, why, sizeof why), 0);
     ck_assert_int_eq(rollout_run(&train->rollout, train->model, 9, 9, train->pool, why, sizeof why), 0);
     const struct rollout *r = &train->rollout;
-    float *activations = calloc(net_activations(&train->actor.net, 1), sizeof *activations);
-    const float *log_sd = train->actor.trainee.parameters + train->actor.log_sd_at;
+    float *activations = calloc(net_activations(&ppo_of(train)->actor.net, 1), sizeof *activations);
+    const float *log_sd = ppo_of(train)->actor.trainee.parameters + ppo_of(train)->actor.log_sd_at;
     for (size_t row = 0; row < r->N * r->T; row += 7) {
         float input[64];
         for (size_t i = 0; i < r->input_dim; i++) {
             float x = (r->input[row * r->input_dim + i] - train->model->input_mean[i]) / train->model->input_scale[i];
             input[i] = fminf(fmaxf(x, -train->model->input_clip), train->model->input_clip);
         }
-        const float *mean = net_forward(&train->actor.net, train->actor.trainee.parameters, activations, input, 1);
+        const float *mean = net_forward(&ppo_of(train)->actor.net, ppo_of(train)->actor.trainee.parameters, activations, input, 1);
         ck_assert_double_eq_tol(gaussian_log_density(r->action + 2 * row, mean, log_sd, 2),
                                 (double)r->log_density[row], 1e-3);
         for (int k = 0; k < 2; k++)
@@ -532,7 +541,7 @@ START_TEST(a_short_training_finds_the_goal)
 {
     // Ten seconds' worth: from about -100 (random) and -75 (the best without knowing the goal) to above -35.
     struct options o;
-    options_defaults(&o, world_find("point"), LEARN_GLIBRL);
+    options_defaults(&o, world_find("point"), LEARN_GLIBRL, LEARN_PPO);
     o.frames = 96000;
     o.envs = 16;
     o.minibatch = 100;
@@ -580,7 +589,7 @@ START_TEST(options_are_checked)
         {{"point", "--clip", "1e9"}, 3, "--clip takes"},
         {{"point", "--speed", "9"}, 3, "no option --speed"},
         {{"point", "faster"}, 2, "not an option"},
-        {{"point", "--model", "cat"}, 3, "glibrl, oracle or none"},
+        {{"point", "--model", "cat"}, 3, "glibrl oracle none"},
         {{"point", "--resume"}, 2, "--checkpoint"},
         {{"point", "--features", "1"}, 3, "two features"},
     };

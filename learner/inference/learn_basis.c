@@ -1,8 +1,6 @@
 // The basis learns from replay: some meta-episodes at a time, one to a part, gradients added up in order.
-//
-// Probes are chosen here too: of replayed transitions, the few at which predictions tell tasks apart best.
 
-#include "train.h"
+#include "glibrl.h"
 
 #include "daemon/base/random.h"
 
@@ -11,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { PROBE_TASKS = 128 };  // replayed meta-episodes whose posterior means say how tasks differ
 
 struct basis_work {
     unsigned threads;
@@ -34,7 +30,8 @@ size_t basis_inputs(const struct train *train, enum head_kind kind)
 
 void basis_work_free(struct train *train)
 {
-    struct basis_work *work = train->work;
+    struct glibrl *own = train->inferring;
+    struct basis_work *work = own->work;
     if (!work)
         return;
     for (unsigned t = 0; t < work->threads; t++) {
@@ -54,22 +51,23 @@ void basis_work_free(struct train *train)
     free(work->values);
     free(work->errors);
     free(work);
-    train->work = NULL;
+    own->work = NULL;
 }
 
 struct basis_work *basis_work_new(struct train *train)
 {
+    struct glibrl *own = train->inferring;
     const struct options *o = &train->options;
     size_t T = train->replay.steps, widest = train->options.probe_pool;
     size_t rows = T > widest ? T : widest;
     struct basis_work *work = calloc(1, sizeof *work);
     if (!work)
         return NULL;
-    train->work = work;
+    own->work = work;
     work->threads = pool_threads(train->pool);
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-        if (train->basis[kind].trainee.count > work->stride)
-            work->stride = (train->basis[kind].trainee.count + 15) / 16 * 16;
+        if (own->basis[kind].trainee.count > work->stride)
+            work->stride = (own->basis[kind].trainee.count + 15) / 16 * 16;
     work->gradients = calloc(o->basis_tasks * work->stride, sizeof *work->gradients);
     work->values = calloc(o->basis_tasks, sizeof *work->values);
     work->errors = calloc(o->basis_tasks, sizeof *work->errors);
@@ -84,24 +82,32 @@ struct basis_work *basis_work_new(struct train *train)
     for (enum head_kind kind = 0; kind < HEAD_COUNT && complete; kind++) {
         work->scratch[kind] = calloc(work->threads, sizeof *work->scratch[kind]);
         complete = work->scratch[kind] != NULL;
-        for (unsigned t = 0; t < work->threads && complete && train->basis[kind].features; t++) {
-            work->scratch[kind][t] = basis_scratch_new(&train->basis[kind], t == 0 ? rows : T);
+        for (unsigned t = 0; t < work->threads && complete && own->basis[kind].features; t++) {
+            work->scratch[kind][t] = basis_scratch_new(&own->basis[kind], t == 0 ? rows : T);
             complete = work->scratch[kind][t] != NULL;
         }
     }
     if (!complete)
         basis_work_free(train);
-    return train->work;
+    return own->work;
 }
 
 float *basis_work_input(struct train *train)
 {
-    return train->work->in[0];
+    struct glibrl *own = train->inferring;
+    return own->work->in[0];
+}
+
+double *basis_work_targets(struct train *train)
+{
+    const struct glibrl *own = train->inferring;
+    return own->work->y[0];
 }
 
 struct basis_scratch *basis_work_scratch(struct train *train, enum head_kind kind)
 {
-    return train->work->scratch[kind][0];
+    struct glibrl *own = train->inferring;
+    return own->work->scratch[kind][0];
 }
 
 // What agent.c shows the basis: s, the action within [-1, 1], s'. The normaliser is the model's.
@@ -156,10 +162,11 @@ static void basis_part(void *context, size_t part, unsigned thread)
 {
     const struct basis_job *job = context;
     struct train *train = job->train;
-    struct basis_work *work = train->work;
+    struct glibrl *own = train->inferring;
+    struct basis_work *work = own->work;
     const struct options *o = &train->options;
     struct random_stream stream =
-        random_stream(o->seed, RANDOM_BASIS, (uint32_t)train->counters[COUNT_ITERATION],
+        random_stream(o->seed, RANDOM_BASIS, (uint32_t)train_iteration(train),
                       (uint32_t)((job->update * HEAD_COUNT + job->kind) * o->basis_tasks + part));
     size_t slot, rows = 0;
     // An empty slot (everything in it was void) has nothing to say; another is drawn.
@@ -175,15 +182,16 @@ static void basis_part(void *context, size_t part, unsigned thread)
         rows = basis_rows(train, job->kind, work->in[thread], work->y[thread], slot, first, stride, limit);
     }
     work->errors[part] = rows == 0 ? -EDOM
-                                   : basis_evidence(&train->basis[job->kind], &work->values[part],
+                                   : basis_evidence(&own->basis[job->kind], &work->values[part],
                                                     work->gradients + part * work->stride, work->in[thread],
                                                     work->y[thread], rows, work->scratch[job->kind][thread]);
 }
 
 static int update_head(struct train *train, enum head_kind kind, size_t update, double rate)
 {
-    struct basis *basis = &train->basis[kind];
-    struct basis_work *work = train->work;
+    struct glibrl *own = train->inferring;
+    struct basis *basis = &own->basis[kind];
+    struct basis_work *work = own->work;
     const struct options *o = &train->options;
     struct basis_job job = {train, kind, update};
     pool_run(train->pool, basis_part, &job, o->basis_tasks);
@@ -203,13 +211,14 @@ static int update_head(struct train *train, enum head_kind kind, size_t update, 
     if (trainee_step(&basis->trainee, rate, o->basis_norm_limit, 1e-8, &norm))
         return -EDOM;
     basis_clamp(basis);
-    train->report.evidence[kind] = value;
+    own->evidence[kind] = value;
     return 0;
 }
 
 // What the basis sees and predicts, from the moments; the rest of the model is not read here.
 static void refresh_normalisers(struct train *train)
 {
+    struct glibrl *own = train->inferring;
     struct model *m = train->model;
     for (size_t i = 0; i < m->observation_dim; i++) {
         m->observation_mean[i] = (float)train->observations.mean[i];
@@ -217,137 +226,19 @@ static void refresh_normalisers(struct train *train)
     }
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         for (size_t i = 0; i < m->heads[kind].targets; i++) {
-            m->heads[kind].target_mean[i] = train->targets[kind].mean[i];
-            m->heads[kind].target_scale[i] = moments_sd(&train->targets[kind], i);
+            m->heads[kind].target_mean[i] = own->targets[kind].mean[i];
+            m->heads[kind].target_scale[i] = moments_sd(&own->targets[kind], i);
         }
 }
 
 int learn_basis(struct train *train, size_t updates, double rate, char *why, size_t why_size)
 {
+    struct glibrl *own = train->inferring;
     refresh_normalisers(train);
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-        for (size_t update = 0; train->basis[kind].features && update < updates; update++)
-            if (update_head(train, kind, update, rate)) {
-                snprintf(why, why_size, "the gradient of the %s basis is not finite at iteration %zu of %s with seed "
-                         "%llu", kind == HEAD_REWARD ? "reward" : "transition",
-                         (size_t)train->counters[COUNT_ITERATION], train->world->name,
-                         (unsigned long long)train->options.seed);
-                return -EDOM;
-            }
-    return 0;
-}
-
-// C (D, D) = sum over targets of the covariance, between tasks, of the posterior mean weights.
-static int between_tasks(struct train *train, enum head_kind kind, double *C)
-{
-    struct basis *basis = &train->basis[kind];
-    struct basis_work *work = train->work;
-    size_t D = basis->features, d = basis->targets, slots = replay_slots(&train->replay);
-    size_t tasks = slots < PROBE_TASKS ? slots : PROBE_TASKS, used = 0;
-    double *weights = calloc(tasks * D * d + D * d, sizeof *weights), *mean = weights + tasks * D * d, value;
-    if (!weights)
-        return -ENOMEM;
-    for (size_t i = 0; i < tasks; i++) {
-        // The newest ones.
-        size_t slot = (size_t)((train->replay.added - 1 - i) % train->replay.slots);
-        size_t rows = basis_rows(train, kind, work->in[0], work->y[0], slot, 0, 1, SIZE_MAX);
-        if (rows == 0 || basis_evidence(basis, &value, NULL, work->in[0], work->y[0], rows, work->scratch[kind][0]))
-            continue;
-        memcpy(weights + used++ * D * d, basis_weights(basis, work->scratch[kind][0]), D * d * sizeof *weights);
-    }
-    for (size_t n = 0; n < used; n++)
-        for (size_t i = 0; i < D * d; i++)
-            mean[i] += weights[n * D * d + i] / (double)used;
-    memset(C, 0, D * D * sizeof *C);
-    for (size_t n = 0; n < used; n++)
-        for (size_t i = 0; i < D; i++)
-            for (size_t j = 0; j < D; j++)
-                for (size_t k = 0; k < d; k++)
-                    C[i * D + j] += (weights[n * D * d + i * d + k] - mean[i * d + k])
-                                    * (weights[n * D * d + j * d + k] - mean[j * d + k]) / (double)used;
-    free(weights);
-    return 0;
-}
-
-// score = p' G p / (p' p + noise) with p = C^1/2 phi, without the root: with G = sum of all q q' it is the variance
-// of all candidates' predictions, across tasks, that knowing this one's explains. K is the candidates' kernel.
-static size_t best_probe(const double *K, size_t P, double noise)
-{
-    size_t best = 0;
-    double highest = -1;
-    for (size_t i = 0; i < P; i++) {
-        double explained = 0;
-        for (size_t j = 0; j < P; j++)
-            explained += K[i * P + j] * K[i * P + j];
-        explained /= K[i * P + i] + noise;
-        if (explained > highest) {
-            highest = explained;
-            best = i;
-        }
-    }
-    return best;
-}
-
-static int choose_for_head(struct train *train, enum head_kind kind)
-{
-    enum { CANDIDATES_LIMIT = 1024 };
-    const struct replay *r = &train->replay;
-    struct basis *basis = &train->basis[kind];
-    size_t D = basis->features, inputs = basis_inputs(train, kind), obs = r->observation_dim, act = r->action_dim;
-    size_t P = train->options.probe_pool < CANDIDATES_LIMIT ? train->options.probe_pool : CANDIDATES_LIMIT;
-    double *C = calloc(D * D + 2 * P * D + P * P, sizeof *C);
-    size_t *rows = calloc(P, sizeof *rows);
-    if (!C || !rows || between_tasks(train, kind, C)) {
-        free(C);
-        free(rows);
-        return -ENOMEM;
-    }
-    double *phi = C + D * D, *side = phi + P * D, *K = side + P * D;
-
-    struct random_stream stream =
-        random_stream(train->options.seed, RANDOM_PROBES, (uint32_t)train->counters[COUNT_ITERATION], kind);
-    for (size_t i = 0; i < P; i++) {
-        size_t slot;
-        do
-            slot = random_below(&stream, (uint32_t)replay_slots(r));
-        while (r->count[slot] == 0);
-        rows[i] = slot * r->steps + random_below(&stream, r->count[slot]);
-        basis_row(train, kind, train->work->in[0] + i * inputs, r->observation + rows[i] * obs,
-                  r->action + rows[i] * act, r->next_observation + rows[i] * obs);
-    }
-    basis_features(basis, phi, train->work->in[0], P, train->work->scratch[kind][0]);
-
-    // K = Phi C Phi', and after each choice what it leaves unexplained: K -= k k' / (k_ii + noise)
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)P, (int)D, (int)D, 1, phi, (int)D, C, (int)D, 0, side,
-                (int)D);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)P, (int)P, (int)D, 1, side, (int)D, phi, (int)D, 0, K,
-                (int)P);
-    double noise = 1e-12;
-    for (size_t i = 0; i < P; i++)
-        noise += 0.01 * K[i * P + i] / (double)P;
-    double *column = side;
-    size_t width = 2 * obs + act;
-    for (size_t k = 0; k < train->probe_count; k++) {
-        size_t best = best_probe(K, P, noise);
-        float *probe = train->probes[kind] + k * width;
-        memcpy(probe, r->observation + rows[best] * obs, obs * sizeof *probe);
-        memcpy(probe + obs, r->action + rows[best] * act, act * sizeof *probe);
-        memcpy(probe + obs + act, r->next_observation + rows[best] * obs, obs * sizeof *probe);
-        double pivot = K[best * P + best] + noise;
-        memcpy(column, K + best * P, P * sizeof *column);
-        cblas_dger(CblasRowMajor, (int)P, (int)P, -1 / pivot, column, 1, column, 1, K, (int)P);
-    }
-    free(C);
-    free(rows);
-    return 0;
-}
-
-int choose_probes(struct train *train, char *why, size_t why_size)
-{
-    for (enum head_kind kind = 0; kind < HEAD_COUNT && train->probe_count; kind++)
-        if (train->basis[kind].features && choose_for_head(train, kind)) {
-            snprintf(why, why_size, "no memory to choose probes");
-            return -ENOMEM;
-        }
+        for (size_t update = 0; own->basis[kind].features && update < updates; update++)
+            if (update_head(train, kind, update, rate))
+                return train_not_finite(train, kind == HEAD_REWARD ? "reward basis" : "transition basis", why,
+                                        why_size);
     return 0;
 }

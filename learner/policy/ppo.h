@@ -8,7 +8,7 @@
 //
 // N rows of experience, B rows of a minibatch, A action dimensions.
 
-#include "net.h"
+#include "learner/nets/net.h"
 
 struct random_stream;
 

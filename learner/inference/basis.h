@@ -5,7 +5,7 @@
 // Parameters, in one arena: the network | prior mean M0 (D, d) | log prior precision l (D).
 // T transitions of one task, D features with the constant, d targets.
 
-#include "net.h"
+#include "learner/nets/net.h"
 
 struct basis {
     size_t features, targets;     // D, d

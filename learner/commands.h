@@ -1,0 +1,31 @@
+#pragma once
+// The commands of bel-learn, and what they share. A command returns the exit code, having said what was wrong.
+
+#include "evaluate.h"
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+
+enum { WHY = 400 };
+
+int train_command(int argc, char **argv);
+int evaluate_command(int argc, char **argv);
+
+// Says it on standard error, after the program's name; returns 1.
+__attribute__((format(printf, 1, 2))) int fail(const char *format, ...);
+
+cJSON *json_numbers(const double *values, size_t count);
+
+// A model's returns with its belief, with the belief held at the prior, and an oracle's beside it.
+struct evaluations {
+    size_t tasks;
+    uint64_t seed;
+    int has_prior, has_oracle;
+    struct evaluation model, prior, oracle;
+};
+
+int evaluations_make(struct evaluations *all, const struct world *world, const struct model *model,
+                     const struct model *oracle, struct pool *pool);  // 0 or 1
+void evaluations_add(cJSON *json, const struct evaluations *all);
+void evaluations_print(const struct evaluations *all, const struct model *model);
+int load_oracle(struct model **oracle, const char *path, const struct world *world);  // path NULL: none. 0 or 1

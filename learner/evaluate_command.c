@@ -1,0 +1,153 @@
+// bel-learn evaluate: what a model reaches on fresh tasks.
+
+#include "commands.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Mean returns per episode of one agent on fresh tasks; prints a sentence on failure.
+static int evaluate_agent(struct evaluation *result, const struct world *world, const struct model *model,
+                          enum evaluate_agent agent, size_t tasks, uint64_t seed, struct pool *pool)
+{
+    *result = (struct evaluation){.returns = calloc(tasks * world->episodes, sizeof(double))};
+    int error = result->returns ? evaluate(result, world, model, agent, tasks, seed, pool) : -ENOMEM;
+    free(result->returns);
+    result->returns = NULL;
+    return error ? fail("the evaluation failed: %s", strerror(-error)) : 0;
+}
+
+int evaluations_make(struct evaluations *all, const struct world *world, const struct model *model,
+                        const struct model *oracle, struct pool *pool)
+{
+    enum evaluate_agent agent = model->reads_task ? EVALUATE_ORACLE : EVALUATE_BELIEF;
+    all->has_prior = model->heads[HEAD_REWARD].present || model->heads[HEAD_TRANSITION].present;
+    all->has_oracle = oracle != NULL;
+    if (evaluate_agent(&all->model, world, model, agent, all->tasks, all->seed, pool))
+        return 1;
+    if (all->has_prior && evaluate_agent(&all->prior, world, model, EVALUATE_PRIOR, all->tasks, all->seed, pool))
+        return 1;
+    return oracle && evaluate_agent(&all->oracle, world, oracle, EVALUATE_ORACLE, all->tasks, all->seed, pool);
+}
+
+void evaluations_add(cJSON *json, const struct evaluations *all)
+{
+    cJSON_AddNumberToObject(json, "tasks", (double)all->tasks);
+    cJSON_AddNumberToObject(json, "seed", (double)all->seed);
+    cJSON_AddItemToObject(json, "belief", json_numbers(all->model.mean, all->model.episodes));
+    cJSON_AddItemToObject(json, "standard_error", json_numbers(all->model.standard_error, all->model.episodes));
+    cJSON_AddItemToObject(json, "prior",
+                          all->has_prior ? json_numbers(all->prior.mean, all->prior.episodes) : cJSON_CreateNull());
+    cJSON_AddItemToObject(json, "oracle",
+                          all->has_oracle ? json_numbers(all->oracle.mean, all->oracle.episodes) : cJSON_CreateNull());
+}
+
+static void print_row(const char *name, const struct evaluation *evaluation)
+{
+    printf("%-22s", name);
+    for (size_t i = 0; i < evaluation->episodes; i++)
+        printf("  %9.2f +- %-6.2f", evaluation->mean[i], evaluation->standard_error[i]);
+    printf("\n");
+}
+
+void evaluations_print(const struct evaluations *all, const struct model *model)
+{
+    printf("return of each episode on %zu fresh tasks, mean action\n", all->tasks);
+    print_row(model->reads_task ? "told the task" : all->has_prior ? "with its belief" : "without a belief",
+              &all->model);
+    if (all->has_prior)
+        print_row("belief held at prior", &all->prior);
+    if (all->has_oracle)
+        print_row("oracle", &all->oracle);
+}
+
+int load_oracle(struct model **oracle, const char *path, const struct world *world)
+{
+    char why[WHY];
+    *oracle = NULL;
+    if (!path)
+        return 0;
+    if (model_load(oracle, path, why, sizeof why))
+        return fail("%s", why);
+    if (strcmp((*oracle)->world, world->name) || !(*oracle)->reads_task) {
+        model_free(*oracle);
+        *oracle = NULL;
+        return fail("%s is not an oracle of %s", path, world->name);
+    }
+    return 0;
+}
+
+int evaluate_command(int argc, char **argv)
+{
+    const char *path = NULL, *oracle_path = NULL;
+    struct evaluations all = {.tasks = 256, .seed = 1};
+    unsigned threads = 0;
+    int json = 0;
+    for (int i = 2; i < argc; i++) {
+        char *end = NULL;
+        if (strncmp(argv[i], "--", 2) && !path) {
+            path = argv[i];
+            continue;
+        }
+        if (!strcmp(argv[i], "--json")) {
+            json = 1;
+            continue;
+        }
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (!strcmp(argv[i], "--oracle") && *value)
+            oracle_path = argv[++i];
+        else if (!strcmp(argv[i], "--tasks"))
+            all.tasks = strtoull(argv[++i] ? value : "", &end, 10);
+        else if (!strcmp(argv[i], "--seed"))
+            all.seed = strtoull(argv[++i] ? value : "", &end, 10);
+        else if (!strcmp(argv[i], "--threads"))
+            threads = (unsigned)strtoul(argv[++i] ? value : "", &end, 10);
+        else
+            return fail("%s is not an option of evaluate, or lacks its value (see bel-learn --help)", argv[i]), 2;
+        if (end && (!*value || *end || *value == '-'))
+            return fail("%s takes a whole number, not \"%s\"", argv[i - 1], value), 2;
+    }
+    if (!path || all.tasks < 1 || all.tasks > 1000000)
+        return fail("evaluate which model, on how many tasks? (see bel-learn --help)"), 2;
+
+    char why[WHY];
+    struct model *model = NULL, *oracle = NULL;
+    struct pool *pool = NULL;
+    int status = 1;
+    if (model_load(&model, path, why, sizeof why))
+        return fail("%s", why);
+    const struct world *world = world_find(model->world);
+    if (!world) {
+        fail("%s is a model of \"%s\", which is not a world that is known here", path, model->world);
+        goto done;
+    }
+    if (load_oracle(&oracle, oracle_path, world))
+        goto done;
+    if (!(pool = pool_start(threads))) {
+        fail("cannot start %u threads", threads);
+        goto done;
+    }
+    if (evaluations_make(&all, world, model, oracle, pool))
+        goto done;
+    if (json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "world", world->name);
+        cJSON_AddStringToObject(object, "model", model->name);
+        cJSON_AddStringToObject(object, "digest", model->digest);
+        evaluations_add(object, &all);
+        char *text = cJSON_PrintUnformatted(object);
+        puts(text);
+        free(text);
+        cJSON_Delete(object);
+    } else {
+        evaluations_print(&all, model);
+    }
+    status = 0;
+done:
+    pool_stop(pool);
+    model_free(model);
+    model_free(oracle);
+    return status;
+}

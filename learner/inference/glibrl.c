@@ -1,0 +1,215 @@
+// GLiBRL's side of a training: when the basis learns, when it is frozen, what of it is served.
+
+#include "glibrl.h"
+
+#include "daemon/base/random.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+// Iterations at whose end probes are chosen: the basis changes most in the beginning, and a policy that has learnt
+// to read its probes should keep them.
+static const uint64_t probe_iterations[] = {0, 2, 10, 30};
+
+static int is_probe_iteration(uint64_t iteration)
+{
+    for (size_t i = 0; i < sizeof probe_iterations / sizeof *probe_iterations; i++)
+        if (probe_iterations[i] == iteration)
+            return 1;
+    return 0;
+}
+
+static int init_basis(struct train *train, enum head_kind kind, size_t features)
+{
+    struct glibrl *own = train->inferring;
+    const struct options *o = &train->options;
+    size_t d = kind == HEAD_REWARD ? 1 : train->world->observation_dim;
+    size_t hidden[] = {o->basis_hidden, o->basis_hidden};
+    // One target: nu0 = 2, two observations' worth. More: so that E[Sigma] exists and is Omega0.
+    double degrees = d == 1 ? 2 : (double)d + 2;
+    double scale = o->prior_noise * (d == 1 ? degrees : 1);
+    int error = basis_init(&own->basis[kind], basis_inputs(train, kind), hidden, features, d, scale, degrees);
+    if (error == 0)
+        error = moments_init(&own->targets[kind], d, 0);
+    if (error)
+        return error;
+    struct random_stream stream = random_stream(o->seed, RANDOM_PARAMETERS, 2 + (uint32_t)kind, 0);
+    basis_start(&own->basis[kind], &stream);
+    own->probes[kind] = calloc(o->probes * (2 * train->world->observation_dim + train->world->action_dim) + 1,
+                                 sizeof(float));
+    return own->probes[kind] ? 0 : -ENOMEM;
+}
+
+static int start(struct train *train, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    const struct options *o = &train->options;
+    struct glibrl *own = train->inferring = calloc(1, sizeof *own);
+    if (!own)
+        return -ENOMEM;
+    own->probe_count = o->probes;
+    int error = o->features ? init_basis(train, HEAD_REWARD, o->features) : 0;
+    return error == 0 && o->transition ? init_basis(train, HEAD_TRANSITION, o->transition) : error;
+}
+
+static int ready(struct train *train, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    return basis_work_new(train) ? 0 : -ENOMEM;
+}
+
+static void stop(struct train *train)
+{
+    struct glibrl *own = train->inferring;
+    if (!own)
+        return;
+    basis_work_free(train);
+    landmarks_release(&own->landmarks);
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        basis_release(&own->basis[kind]);
+        moments_release(&own->targets[kind]);
+        free(own->probes[kind]);
+    }
+    free(own);
+    train->inferring = NULL;
+}
+
+static size_t replay_slots_of(const struct options *options)
+{
+    return options->replay;
+}
+
+static int is_frozen(const struct train *train)
+{
+    return train_progress(train) >= train->options.freeze;
+}
+
+static double basis_rate(const struct train *train)
+{
+    return is_frozen(train) ? 0 : train->options.basis_rate * (1 - train_progress(train) / train->options.freeze);
+}
+
+// The reward's and the observations' moments, and with them what the basis sees and predicts.
+static void add_moments(struct train *train)
+{
+    struct glibrl *own = train->inferring;
+    const struct rollout *r = &train->rollout;
+    size_t obs = train->world->observation_dim;
+    moments_add(&train->observations, r->observation, obs, train->rows);
+    if (own->basis[HEAD_REWARD].features)
+        moments_add(&own->targets[HEAD_REWARD], r->reward, 1, train->rows);
+    if (own->basis[HEAD_TRANSITION].features)
+        for (size_t row = 0; row < train->rows; row++) {
+            float change[MODEL_OBSERVATION_LIMIT];
+            for (size_t i = 0; i < obs; i++)
+                change[i] = r->next_observation[row * obs + i] - r->observation[row * obs + i];
+            moments_add(&own->targets[HEAD_TRANSITION], change, obs, 1);
+        }
+}
+
+static int learn(struct train *train, char *why, size_t why_size)
+{
+    const struct glibrl *own = train->inferring;
+    size_t iteration = train_iteration(train);
+    train_tell(train, "rate/basis", basis_rate(train));
+    if (is_frozen(train))
+        return 0;
+    add_moments(train);
+    rollout_store(&train->rollout, &train->replay);
+    size_t updates = train->options.basis_updates + (iteration == 0 ? train->options.warmup : 0);
+    if (learn_basis(train, updates, basis_rate(train), why, why_size))
+        return -EDOM;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (own->basis[kind].features)
+            train_tell(train, kind == HEAD_REWARD ? "evidence/reward" : "evidence/transition", own->evidence[kind]);
+    if (own->basis[HEAD_REWARD].features)
+        train_say(train, ", evidence %.2f", own->evidence[HEAD_REWARD]);
+    return is_probe_iteration(iteration) ? choose_probes(train, why, why_size) : 0;
+}
+
+static void shape(struct train *train, struct model_shape *shape, int last)
+{
+    struct glibrl *own = train->inferring;
+    const struct options *o = &train->options;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        if (!own->basis[kind].features)
+            continue;
+        shape->heads[kind].features = own->basis[kind].features;
+        shape->heads[kind].hidden[0] = shape->heads[kind].hidden[1] = o->basis_hidden;
+        shape->heads[kind].kind = o->probes ? REPRESENTATION_FUNCTION : REPRESENTATION_WEIGHT;
+        shape->heads[kind].parts = REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE;
+        shape->heads[kind].probe_count = o->probes;
+    }
+    if (last)
+        shape->landmark_count = own->landmarks.count;
+}
+
+static void fill_head(struct train *train, struct model *model, enum head_kind kind)
+{
+    struct glibrl *own = train->inferring;
+    struct basis *basis = &own->basis[kind];
+    struct head *head = &model->heads[kind];
+    size_t D = basis->features, d = basis->targets, obs = model->observation_dim, act = model->action_dim;
+    const real *parameters = basis->trainee.parameters;
+    fill_network(&head->basis, &basis->net, parameters);
+    for (size_t i = 0; i < d; i++) {
+        head->target_mean[i] = own->targets[kind].mean[i];
+        head->target_scale[i] = moments_sd(&own->targets[kind], i);
+        head->scale[i * d + i] = basis->scale;
+    }
+    for (size_t i = 0; i < D; i++)
+        head->precision[i * D + i] = exp((double)parameters[basis->log_precision_at + i]);
+    for (size_t i = 0; i < D * d; i++)
+        head->mean[i] = (double)parameters[basis->mean_at + i];
+    head->degrees = basis->degrees;
+
+    size_t width = 2 * obs + act, inputs = basis_inputs(train, kind);
+    if (own->work && own->probe_count) {
+        for (size_t k = 0; k < own->probe_count; k++) {
+            const float *probe = own->probes[kind] + k * width;
+            basis_row(train, kind, basis_work_input(train) + k * inputs, probe, probe + obs, probe + obs + act);
+        }
+        basis_features(basis, head->probes, basis_work_input(train), own->probe_count,
+                       basis_work_scratch(train, kind));
+    }
+}
+
+static void fill(struct train *train, struct model *model, int last)
+{
+    const struct glibrl *own = train->inferring;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (own->basis[kind].features)
+            fill_head(train, model, kind);
+    if (last)
+        landmarks_fill(&own->landmarks, model);
+}
+
+static int finish(struct train *train, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    struct glibrl *own = train->inferring;
+    return own->basis[HEAD_REWARD].features ? landmarks_gather(&own->landmarks, train) : 0;
+}
+
+static void state(struct train *train, struct train_list *list)
+{
+    struct glibrl *own = train->inferring;
+    size_t width = 2 * train->world->observation_dim + train->world->action_dim;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (own->basis[kind].features) {
+            int reward = kind == HEAD_REWARD;
+            list_trainee(list, reward ? "reward" : "transition", &own->basis[kind].trainee);
+            list_moments(list, reward ? "reward.target" : "change.target", &own->targets[kind]);
+            list_array(list, reward ? "reward.probes" : "transition.probes", "F32", own->probes[kind],
+                       own->probe_count * width);
+        }
+}
+
+const struct inference inference_glibrl = {
+    .replay_slots = replay_slots_of, .start = start, .ready = ready, .stop = stop, .shape = shape, .fill = fill,
+    .learn = learn, .finish = finish, .state = state,
+};

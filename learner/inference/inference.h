@@ -1,0 +1,26 @@
+#pragma once
+// The seam between a training and how a model kind infers its task: parameters of its own, learnt from what was
+// collected, and what they become in the served model.
+
+#include "learner/train.h"
+
+struct inference {
+    size_t (*replay_slots)(const struct options *options);  // meta-episodes that train->replay keeps; NULL: none
+    // Parameters, before there is a model: train->inferring. 0 or a negative errno (a sentence is optional).
+    int (*start)(struct train *train, char *why, size_t why_size);
+    // Working memory, once rollout, replay and pool stand.
+    int (*ready)(struct train *train, char *why, size_t why_size);
+    void (*stop)(struct train *train);          // inferring may be incomplete, or NULL
+    // What the served model has of it; `last` is set for the model that is saved.
+    void (*shape)(struct train *train, struct model_shape *shape, int last);
+    void (*fill)(struct train *train, struct model *model, int last);
+    // After each rollout, the first one included; the policy has learnt from it already.
+    int (*learn)(struct train *train, char *why, size_t why_size);
+    int (*finish)(struct train *train, char *why, size_t why_size);  // before the last shape and fill
+    void (*state)(struct train *train, struct train_list *list);
+};
+
+// Members that are NULL do nothing. Of no inference at all (oracle, none), all are.
+const struct inference *inference_of(enum learn_kind kind);
+
+extern const struct inference inference_glibrl;

@@ -1,0 +1,9 @@
+// Which algorithms there are.
+
+#include "algorithm.h"
+
+const struct algorithm *algorithm_of(enum learn_algorithm algorithm)
+{
+    static const struct algorithm *const all[] = {[LEARN_PPO] = &algorithm_ppo};
+    return (size_t)algorithm < sizeof all / sizeof *all ? all[algorithm] : NULL;
+}

@@ -1,0 +1,20 @@
+#pragma once
+// PPO within a training: what it keeps from one iteration to the next.
+
+#include "learner/train.h"
+#include "ppo.h"
+
+struct on_policy {
+    struct actor actor;
+    struct critic critic;
+    double steering;                   // of the step size
+    double returned[3];                // count, mean and squared deviations of the discounted return
+    double *discounted;                // of each environment, for the reward's scale (envs)
+    // Working memory.
+    float *input;                      // normalised (rows, critic_dim)
+    float *reward, *advantage, *target, *value, *value_after;  // (rows)
+    float *final_input;                // normalised (finals, critic_dim)
+    float *final_value;
+    struct ppo_scratch *actor_scratch, *critic_scratch;
+    struct ppo_report report;
+};
