@@ -1,9 +1,11 @@
 // Half cheetah: a planar robot of a trunk and two legs (Wawrzynski 2009; the model of OpenAI Gym and Gymnasium).
 // `half-cheetah-dir` wants it to run forward or backward, `half-cheetah-vel` at a hidden speed, both as set up for
-// VariBAD (Zintgraf et al. 2020). They differ in nothing but task and reward.
+// VariBAD (Zintgraf et al. 2020). They differ in nothing but task and reward. `half-cheetah` is the plain robot of
+// Gymnasium (HalfCheetah-v4): run forward, nothing is hidden.
 //
 // Observation (20): positions without root x (8), velocities (9), place of the trunk (3). The engine computes the
-// last one for the state before its last step, and so it is reported, as the published worlds do.
+// last one for the state before its last step, and so it is reported, as the published worlds do. The plain robot
+// is not told it (17).
 
 #include "half_cheetah.h"
 
@@ -19,6 +21,7 @@ enum { JOINTS = HALF_CHEETAH_JOINTS, MOTORS = HALF_CHEETAH_MOTORS, TRUNK = 1, OB
 static const double engine_seconds = 0.01;
 static const double step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01;
 static const double action_cost = 0.05;
+static const double plain_action_cost = 0.1;
 static const double start_noise = 0.1;
 static const double speed_limit = 3;  // of half-cheetah-vel, m/s
 static const double unclear = 0.25;   // a speed (m/s) that shows no direction, or is this far outside the family
@@ -61,7 +64,7 @@ static void observe(const struct world_instance *instance, float *observation)
         *observation++ = (float)data->qpos[i];
     for (int i = 0; i < JOINTS; i++)
         *observation++ = (float)data->qvel[i];
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3 && !instance->is_plain; i++)
         *observation++ = (float)data->xpos[3 * TRUNK + i];
 }
 
@@ -72,56 +75,100 @@ void half_cheetah_place(struct world_instance *instance, const double *qpos, con
     observe(instance, observation);
 }
 
-static void reset(struct world_instance *instance, const double *task, struct random_stream *stream,
-                  float *observation)
+static void begin(struct world_instance *instance, struct random_stream *stream, float *observation)
 {
     double qpos[JOINTS], qvel[JOINTS];
     for (int i = 0; i < JOINTS; i++)
         qpos[i] = instance->simulation.model->qpos0[i] + random_between(stream, -start_noise, start_noise);
     for (int i = 0; i < JOINTS; i++)
         qvel[i] = start_noise * random_normal(stream);
-    instance->task = *task;
     half_cheetah_place(instance, qpos, qvel, observation);
 }
 
-// One step of the robot: how fast it went, what the action costs, what is observed. The engine clamps actions, the
-// cost does not.
-static int run(struct world_instance *instance, const float *action, double *speed, double *cost,
+static void reset(struct world_instance *instance, const double *task, struct random_stream *stream,
+                  float *observation)
+{
+    instance->task = *task;
+    begin(instance, stream, observation);
+}
+
+static void reset_plain(struct world_instance *instance, const double *task, struct random_stream *stream,
+                        float *observation)
+{
+    (void)task;
+    begin(instance, stream, observation);
+}
+
+// One step of the robot: how fast it went, the square of the action, what is observed. The engine clamps actions,
+// the cost does not.
+static int run(struct world_instance *instance, const float *action, double *speed, double *square,
                float *observation)
 {
     mjData *data = instance->simulation.data;
-    double before = data->qpos[0], square = 0;
+    double before = data->qpos[0];
+    *square = 0;
     for (int i = 0; i < MOTORS; i++) {
         data->ctrl[i] = action[i];
-        square += (double)action[i] * action[i];
+        *square += (double)action[i] * action[i];
     }
-    if (!isfinite((float)square))  // nor would the reward be
+    if (!isfinite((float)*square))  // nor would the reward be
         return -EIO;
     int error = simulation_step(&instance->simulation, HALF_CHEETAH_FRAME_SKIP);
     if (error)
         return error;
     *speed = (data->qpos[0] - before) / step_seconds;
-    *cost = action_cost * square;
     observe(instance, observation);
     return 0;
 }
 
 static int step_dir(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
-    double speed, cost;
-    int error = run(instance, action, &speed, &cost, observation);
+    double speed, square;
+    int error = run(instance, action, &speed, &square, observation);
     if (!error)
-        *reward = (float)(instance->task * speed - cost);
+        *reward = (float)(instance->task * speed - action_cost * square);
     return error;
 }
 
 static int step_vel(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
-    double speed, cost;
-    int error = run(instance, action, &speed, &cost, observation);
+    double speed, square;
+    int error = run(instance, action, &speed, &square, observation);
     if (!error)
-        *reward = (float)(-fabs(speed - instance->task) - cost);
+        *reward = (float)(-fabs(speed - instance->task) - action_cost * square);
     return error;
+}
+
+static int step_plain(struct world_instance *instance, const float *action, float *reward, float *observation)
+{
+    double speed, square;
+    int error = run(instance, action, &speed, &square, observation);
+    if (!error)
+        *reward = (float)(speed - plain_action_cost * square);
+    return error;
+}
+
+static int open_plain(struct world_instance **instance, char *why, size_t why_size)
+{
+    int error = open_instance(instance, why, why_size);
+    if (!error)
+        (*instance)->is_plain = 1;
+    return error;
+}
+
+static void sample_nothing(struct random_stream *stream, double *task)
+{
+    (void)stream;
+    (void)task;
+}
+
+static int ideal_nothing(const float *observation, const float *action, const float *next_observation, double *task)
+{
+    (void)observation;
+    (void)action;
+    (void)next_observation;
+    (void)task;
+    return 0;
 }
 
 static void sample_dir(struct random_stream *stream, double *task)
@@ -189,4 +236,14 @@ const struct world half_cheetah_vel = {
     .summary = "run at a hidden speed between 0 and 3 m/s",
     .task_names = {"target speed (m/s)"}, .task_low = {0}, .task_high = {3},
     .sample_task = sample_vel, .step = step_vel, .ideal_task = ideal_vel,
+};
+
+const struct world half_cheetah = {
+    .name = "half-cheetah",
+    .summary = "run forward; nothing is hidden (Gymnasium's HalfCheetah-v4)",
+    .observation_dim = OBSERVATION - 3, .action_dim = MOTORS, .task_dim = 0,
+    .horizon = 1000, .episodes = 1, .discount = 0.99,
+    .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
+    .open = open_plain, .close = close_instance, .sample_task = sample_nothing, .reset = reset_plain,
+    .step = step_plain, .ideal_task = ideal_nothing,
 };

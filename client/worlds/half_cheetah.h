@@ -12,7 +12,8 @@ enum {
 
 struct world_instance {
     struct simulation simulation;
-    double task;  // direction or target speed
+    double task;   // direction or target speed
+    int is_plain;  // of half-cheetah: nothing to know, and the trunk's place is not observed
 };
 
 // Places the robot as reset does, but where one wants it; the task stays. observation (observation_dim).

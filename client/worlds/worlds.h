@@ -6,5 +6,6 @@
 extern const struct world gridworld;
 extern const struct world point_dense;
 extern const struct world point_sparse;
+extern const struct world half_cheetah;
 extern const struct world half_cheetah_dir;
 extern const struct world half_cheetah_vel;

@@ -25,17 +25,17 @@ static void draw_action(const struct world *world, struct random_stream *stream,
         action[i] = (float)random_between(stream, world->action_low, world->action_high);
 }
 
-START_TEST(five_worlds_are_listed_and_found_by_name)
+START_TEST(worlds_are_listed_and_found_by_name)
 {
-    static const char *const names[] = {"gridworld", "point", "point-sparse", "half-cheetah-dir",
-                                        "half-cheetah-vel"};
+    static const char *const names[] = {"gridworld", "point", "point-sparse", "half-cheetah",
+                                        "half-cheetah-dir", "half-cheetah-vel"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         ck_assert_ptr_nonnull(world_at(i));
         ck_assert_str_eq(world_at(i)->name, names[i]);
         ck_assert_ptr_eq(world_find(names[i]), world_at(i));
     }
     ck_assert_ptr_null(world_at(sizeof names / sizeof *names));
-    ck_assert_ptr_null(world_find("half-cheetah"));
+    ck_assert_ptr_null(world_find("half-cheeta"));
     ck_assert_ptr_null(world_find(""));
 }
 END_TEST
@@ -50,6 +50,7 @@ START_TEST(sizes_are_those_of_the_published_tasks)
         {"gridworld", 2, 5, 2, 15, 4, 0.95, 0},
         {"point", 2, 2, 2, 100, 1, 0.99, 0},
         {"point-sparse", 2, 2, 2, 100, 3, 0.99, 0},
+        {"half-cheetah", 17, 6, 0, 1000, 1, 0.99, 0.05},
         {"half-cheetah-dir", 20, 6, 1, 200, 2, 0.97, 0.05},
         {"half-cheetah-vel", 20, 6, 1, 200, 2, 0.97, 0.05},
     };
@@ -230,7 +231,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("worlds");
-    SUITE_TEST(suite, five_worlds_are_listed_and_found_by_name);
+    SUITE_TEST(suite, worlds_are_listed_and_found_by_name);
     SUITE_TEST(suite, sizes_are_those_of_the_published_tasks);
     SUITE_TEST(suite, tasks_lie_in_the_range_they_are_said_to);
     SUITE_TEST(suite, the_same_stream_gives_the_same_bits);

@@ -267,6 +267,33 @@ START_TEST(rewards_follow_from_the_states)
 }
 END_TEST
 
+START_TEST(the_plain_robot_is_the_same_without_its_place_and_pays_more_for_actions)
+{
+    struct world_instance *plain = begin(&half_cheetah), *dir = begin(&half_cheetah_dir);
+    struct random_stream stream = random_stream(12, 0, 0, 0), again = stream, actions = random_stream(13, 0, 0, 0);
+    float observation[OBSERVATION], shorter[OBSERVATION], reward, plain_reward;
+    double forward = 1;
+    half_cheetah_dir.reset(dir, &forward, &stream, observation);
+    half_cheetah.reset(plain, NULL, &again, shorter);
+    for (int t = 0; t < 200; t++) {
+        ck_assert_mem_eq(observation, shorter, half_cheetah.observation_dim * sizeof *shorter);
+        float action[MOTORS];
+        double square = 0;
+        draw_action(&actions, action);
+        for (int i = 0; i < MOTORS; i++)
+            square += action[i] * action[i];
+        for (int i = 0; i < OBSERVATION; i++)
+            shorter[i] = NAN;
+        ck_assert_int_eq(half_cheetah_dir.step(dir, action, &reward, observation), 0);
+        ck_assert_int_eq(half_cheetah.step(plain, action, &plain_reward, shorter), 0);
+        ck_assert_float_eq_tol(plain_reward, reward - (float)(0.05 * square), 1e-5f);
+        ck_assert(isnan(shorter[half_cheetah.observation_dim]));
+    }
+    half_cheetah.close(plain);
+    half_cheetah_dir.close(dir);
+}
+END_TEST
+
 START_TEST(the_engine_sees_clamped_actions_and_the_cost_raw_ones)
 {
     struct world_instance *instance = begin(&half_cheetah_dir);
@@ -596,6 +623,7 @@ int main(void)
     SUITE_TEST(suite, the_engine_runs_the_published_trajectory);
     SUITE_TEST(suite, an_observation_is_positions_velocities_and_the_trunk_as_the_step_left_it);
     SUITE_TEST(suite, rewards_follow_from_the_states);
+    SUITE_TEST(suite, the_plain_robot_is_the_same_without_its_place_and_pays_more_for_actions);
     SUITE_TEST(suite, the_engine_sees_clamped_actions_and_the_cost_raw_ones);
     SUITE_TEST(suite, starts_are_drawn_around_the_pose_of_the_model);
     SUITE_TEST(suite, tasks_are_two_directions_and_uniform_speeds);
