@@ -2,19 +2,26 @@
 
 #include "elementwise.h"
 
-#include <string.h>
+#include "each_machine.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define EACH_MACHINE __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define EACH_MACHINE
-#endif
+#include <string.h>
 
 EACH_MACHINE void tanh_backward(real *restrict d, const real *restrict y, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         d[i] *= 1 - y[i] * y[i];
+}
+
+EACH_MACHINE void rectify(real *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        x[i] = x[i] > 0 ? x[i] : 0;
+}
+
+EACH_MACHINE void rectify_backward(real *restrict d, const real *restrict y, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        d[i] = y[i] > 0 ? d[i] : 0;
 }
 
 EACH_MACHINE void sum_rows(real *restrict sum, const real *restrict rows, size_t count, size_t width)

@@ -72,7 +72,7 @@ size_t net_activations(const struct net *net, size_t B)
     return B * width;
 }
 
-static int has_tanh(const struct net *net, size_t layer)
+static int is_bent(const struct net *net, size_t layer)
 {
     return layer + 1 < net->layer_count || net->tanh_output;
 }
@@ -93,12 +93,14 @@ real *net_forward(const struct net *net, const real *parameters, real *activatio
     for (size_t l = 0; l < net->layer_count; l++) {
         int K = (int)net->sizes[l], M = (int)net->sizes[l + 1];
         out = activations;
-        // out = tanh?(bias + in W)
+        // out = tanh?(bias + in W), or max(0, .)
         for (size_t b = 0; b < B; b++)
             memcpy(out + b * (size_t)M, parameters + net->bias_at[l], (size_t)M * sizeof *out);
         REAL(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)B, M, K, 1, in, K,
                    parameters + net->weight_at[l], M, 1, out, M);
-        if (has_tanh(net, l))
+        if (is_bent(net, l) && net->relu)
+            rectify(out, B * (size_t)M);
+        else if (is_bent(net, l))
             apply_tanh(out, B * (size_t)M);
         in = out;
         activations += B * (size_t)M;
@@ -121,7 +123,9 @@ void net_backward(const struct net *net, const real *parameters, real *gradient,
         out -= B * (size_t)M;
         dout -= B * (size_t)M;
         const real *x = l ? out - B * (size_t)K : in;
-        if (has_tanh(net, l))
+        if (is_bent(net, l) && net->relu)
+            rectify_backward(dout, out, B * (size_t)M);
+        else if (is_bent(net, l))
             tanh_backward(dout, out, B * (size_t)M);  // tanh' = 1 - tanh^2
         // dW = in' dout,  dbias = sum over the batch,  din = dout W'
         REAL(gemm)(CblasRowMajor, CblasTrans, CblasNoTrans, K, M, (int)B, 1, x, K, dout, M, 0,

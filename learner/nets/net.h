@@ -1,6 +1,6 @@
 #pragma once
-// A feed-forward network for training: dense layers, tanh between them (and after the last, if asked), as a
-// forward and a backward pass over whole batches.
+// A feed-forward network for training: dense layers, tanh or rectifiers between them (and after the last, if asked), as
+// a forward and a backward pass over whole batches.
 //
 // All parameters stand in one flat arena, and so do gradients and Adam's moments; a net holds offsets only. Thus to
 // step, to save or to compare is one loop. Large products are OpenBLAS's. Nothing allocates.
@@ -18,7 +18,8 @@ enum { NET_LAYERS_LIMIT = 4 };
 struct net {
     size_t layer_count;
     size_t sizes[NET_LAYERS_LIMIT + 1];   // inputs, hidden..., outputs
-    int tanh_output;                      // tanh after the last layer too
+    int tanh_output;                      // tanh (or what is there instead) after the last layer too
+    int relu;                             // max(0, x) instead of tanh; set after net_init
     size_t weight_at[NET_LAYERS_LIMIT];   // offset of the weight (inputs, outputs), row-major
     size_t bias_at[NET_LAYERS_LIMIT];     // offset of the bias (outputs)
     size_t count;                         // parameters
