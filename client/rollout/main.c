@@ -134,8 +134,8 @@ static int read_options(struct options *options, int argc, char **argv)
     fleet->world = world_find(world);
     if (!fleet->world)
         return complain("--world", world, "unknown; --world list shows them");
-    if (options->svg && fleet->world->task_dim > 2)
-        return complain("--svg", options->svg, "tasks of more than two numbers cannot be drawn");
+    if (options->svg && (fleet->world->task_dim < 1 || fleet->world->task_dim > 2))
+        return complain("--svg", options->svg, "only tasks of one or two numbers can be drawn");
     if (!fleet->episodes)
         fleet->episodes = fleet->world->episodes;
     return -1;

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STRIP = 25, PAGE = 256 << 10, LINES_PER_EPISODE = 4 };
+enum { STRIP = 25, PAGE = 256 << 10, LINES_PER_EPISODE = 4, SHOWN = 3 };
 static const double PERIOD = 0.125;   // seconds between drawings
 static const double UNLIKELY = 0.01;  // a surprise worth a mark
 
@@ -87,6 +87,12 @@ static void add_strip(struct page *page, const struct table *table, const struct
     }
 }
 
+// As many numbers of a task as are shown of it.
+static size_t shown_dim(const struct world *world)
+{
+    return world->task_dim < SHOWN ? world->task_dim : SHOWN;
+}
+
 static void add_point(struct page *page, const double *at, size_t dim)
 {
     for (size_t k = 0; k < dim; k++)
@@ -110,14 +116,14 @@ static size_t episode_of(const struct fleet *fleet)
 static void add_robot(struct page *page, const struct table *table, const struct fleet *fleet, size_t i)
 {
     const struct robot *robot = &fleet->robots[i];
-    size_t dim = fleet->options.world->task_dim;
+    size_t dim = shown_dim(fleet->options.world);
     add(page, " %4zu %5zu %9.1f  ", i + 1, fleet->step, robot->returns[episode_of(fleet)]);
     add(page, "%s", TRUTH);
     add_point(page, robot->task, dim);
     add(page, "%s  %s", PLAIN, BELIEF);
     if (robot->estimate_count) {
         add_point(page, robot->now.mean, dim);
-        add(page, "%s %s %-5.2f ", PLAIN, table->unicode ? "±" : "+-", spread(robot, dim));
+        add(page, "%s %s %-5.2f ", PLAIN, table->unicode ? "±" : "+-", spread(robot, fleet->options.world->task_dim));
     } else {
         add(page, "%*s%s %*s ", (int)(7 * dim - 1), "-", PLAIN, table->unicode ? 7 : 8, "");
     }
@@ -148,7 +154,7 @@ static void draw(struct table *table, struct fleet *fleet)
 {
     static struct page page;
     const struct world *world = fleet->options.world;
-    size_t dim = world->task_dim, count = fleet->options.count, room = rows_of_terminal() - 5;
+    size_t dim = shown_dim(world), count = fleet->options.count, room = rows_of_terminal() - 5;
     size_t shown = count > room ? room - 1 : count;
     double sum = 0;
     page.length = page.lines = 0;
@@ -173,9 +179,11 @@ static void draw(struct table *table, struct fleet *fleet)
         add(&page, "%s      and %zu more%s", FAINT, count - shown, PLAIN);
         end_line(&page);
     }
-    add(&page, "%s mean       %9.1f%s  %s", BOLD, sum / (double)count, PLAIN, world->task_names[0]);
-    for (size_t k = 1; k < dim; k++)
+    add(&page, "%s mean       %9.1f%s  %s", BOLD, sum / (double)count, PLAIN, dim ? world->task_names[0] : "");
+    for (size_t k = 1; k < dim && world->task_names[k]; k++)
         add(&page, ", %s", world->task_names[k]);
+    if (dim < world->task_dim)
+        add(&page, " and %zu more", world->task_dim - dim);
     double error = fleet_error(fleet);
     if (!isnan(error))
         add(&page, ": the belief is off by %.2f", error);

@@ -11,10 +11,7 @@
 
 #include "daemon/base/random.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 enum { JOINTS = HALF_CHEETAH_JOINTS, MOTORS = HALF_CHEETAH_MOTORS, TRUNK = 1, OBSERVATION = 2 * JOINTS - 1 + 3 };
 
@@ -22,152 +19,103 @@ static const double engine_seconds = 0.01;
 static const double step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01;
 static const double action_cost = 0.05;
 static const double plain_action_cost = 0.1;
-static const double start_noise = 0.1;
 static const double speed_limit = 3;  // of half-cheetah-vel, m/s
 static const double unclear = 0.25;   // a speed (m/s) that shows no direction, or is this far outside the family
 
 extern const char half_cheetah_xml[];
 extern const size_t half_cheetah_xml_size;
 
-static struct simulation_model model = {
+struct simulation_model half_cheetah_model = {
     .name = "half_cheetah.xml", .xml = half_cheetah_xml, .xml_size = &half_cheetah_xml_size,
 };
 
-static int open_instance(struct world_instance **instance, char *why, size_t why_size)
-{
-    struct world_instance *made = calloc(1, sizeof *made);
-    if (!made) {
-        snprintf(why, why_size, "no memory for a half cheetah");
-        return -ENOMEM;
-    }
-    int error = simulation_open(&made->simulation, &model, why, why_size);
-    if (error) {
-        free(made);
-        return error;
-    }
-    *instance = made;
-    return 0;
-}
-
-static void close_instance(struct world_instance *instance)
-{
-    if (!instance)
-        return;
-    simulation_close(&instance->simulation);
-    free(instance);
-}
-
-static void observe(const struct world_instance *instance, float *observation)
+void half_cheetah_observe(const struct world_instance *instance, float *observation)
 {
     const mjData *data = instance->simulation.data;
     for (int i = 1; i < JOINTS; i++)
         *observation++ = (float)data->qpos[i];
     for (int i = 0; i < JOINTS; i++)
         *observation++ = (float)data->qvel[i];
-    for (int i = 0; i < 3 && !instance->is_plain; i++)
-        *observation++ = (float)data->xpos[3 * TRUNK + i];
 }
 
-void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel,
-                        float *observation)
+static void observe(const struct world_instance *instance, float *observation)
 {
-    simulation_place(&instance->simulation, qpos, qvel);
-    observe(instance, observation);
+    half_cheetah_observe(instance, observation);
+    for (int i = 0; i < 3; i++)
+        observation[OBSERVATION - 3 + i] = (float)instance->simulation.data->xpos[3 * TRUNK + i];
 }
 
-static void begin(struct world_instance *instance, struct random_stream *stream, float *observation)
+static const struct mechanism mechanism = {
+    .model = &half_cheetah_model, .task_dim = 1, .frame_skip = HALF_CHEETAH_FRAME_SKIP,
+    .position_noise = 0.1, .velocity_noise = 0.1, .observe = observe,
+};
+
+static const struct mechanism plain = {
+    .model = &half_cheetah_model, .task_dim = 0, .frame_skip = HALF_CHEETAH_FRAME_SKIP,
+    .position_noise = 0.1, .velocity_noise = 0.1, .observe = half_cheetah_observe,
+};
+
+static int open_instance(struct world_instance **instance, char *why, size_t why_size)
 {
-    double qpos[JOINTS], qvel[JOINTS];
-    for (int i = 0; i < JOINTS; i++)
-        qpos[i] = instance->simulation.model->qpos0[i] + random_between(stream, -start_noise, start_noise);
-    for (int i = 0; i < JOINTS; i++)
-        qvel[i] = start_noise * random_normal(stream);
-    half_cheetah_place(instance, qpos, qvel, observation);
+    return mechanism_open(instance, &mechanism, why, why_size);
 }
 
-static void reset(struct world_instance *instance, const double *task, struct random_stream *stream,
-                  float *observation)
+static int open_plain(struct world_instance **instance, char *why, size_t why_size)
 {
-    instance->task = *task;
-    begin(instance, stream, observation);
+    return mechanism_open(instance, &plain, why, why_size);
 }
 
-static void reset_plain(struct world_instance *instance, const double *task, struct random_stream *stream,
-                        float *observation)
+int half_cheetah_run(struct world_instance *instance, const float *action, double *speed, double *square)
 {
-    (void)task;
-    begin(instance, stream, observation);
-}
-
-// One step of the robot: how fast it went, the square of the action, what is observed. The engine clamps actions,
-// the cost does not.
-static int run(struct world_instance *instance, const float *action, double *speed, double *square,
-               float *observation)
-{
-    mjData *data = instance->simulation.data;
+    const mjData *data = instance->simulation.data;
     double before = data->qpos[0];
-    *square = 0;
-    for (int i = 0; i < MOTORS; i++) {
-        data->ctrl[i] = action[i];
-        *square += (double)action[i] * action[i];
-    }
-    if (!isfinite((float)*square))  // nor would the reward be
-        return -EIO;
-    int error = simulation_step(&instance->simulation, HALF_CHEETAH_FRAME_SKIP);
-    if (error)
-        return error;
-    *speed = (data->qpos[0] - before) / step_seconds;
-    observe(instance, observation);
-    return 0;
+    int error = mechanism_act(instance, action, 1, square);
+    if (!error)
+        *speed = (data->qpos[0] - before) / step_seconds;
+    return error;
 }
 
 static int step_dir(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double speed, square;
-    int error = run(instance, action, &speed, &square, observation);
-    if (!error)
-        *reward = (float)(instance->task * speed - action_cost * square);
-    return error;
+    int error = half_cheetah_run(instance, action, &speed, &square);
+    if (error)
+        return error;
+    *reward = (float)(instance->task[0] * speed - action_cost * square);
+    observe(instance, observation);
+    return 0;
 }
 
 static int step_vel(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double speed, square;
-    int error = run(instance, action, &speed, &square, observation);
-    if (!error)
-        *reward = (float)(-fabs(speed - instance->task) - action_cost * square);
-    return error;
+    int error = half_cheetah_run(instance, action, &speed, &square);
+    if (error)
+        return error;
+    *reward = (float)(-fabs(speed - instance->task[0]) - action_cost * square);
+    observe(instance, observation);
+    return 0;
 }
 
 static int step_plain(struct world_instance *instance, const float *action, float *reward, float *observation)
 {
     double speed, square;
-    int error = run(instance, action, &speed, &square, observation);
-    if (!error)
-        *reward = (float)(speed - plain_action_cost * square);
-    return error;
-}
-
-static int open_plain(struct world_instance **instance, char *why, size_t why_size)
-{
-    int error = open_instance(instance, why, why_size);
-    if (!error)
-        (*instance)->is_plain = 1;
-    return error;
+    int error = half_cheetah_run(instance, action, &speed, &square);
+    if (error)
+        return error;
+    *reward = (float)(speed - plain_action_cost * square);
+    half_cheetah_observe(instance, observation);
+    return 0;
 }
 
 static void sample_nothing(struct random_stream *stream, double *task)
 {
-    (void)stream;
-    (void)task;
+    (void)stream, (void)task;
 }
 
 static int ideal_nothing(const float *observation, const float *action, const float *next_observation, double *task)
 {
-    (void)observation;
-    (void)action;
-    (void)next_observation;
-    (void)task;
+    (void)observation, (void)action, (void)next_observation, (void)task;
     return 0;
 }
 
@@ -220,7 +168,7 @@ static int ideal_vel(const float *observation, const float *action, const float 
     .observation_dim = OBSERVATION, .action_dim = MOTORS, .task_dim = 1, \
     .horizon = 200, .episodes = 2, .discount = 0.97, \
     .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01, \
-    .open = open_instance, .close = close_instance, .reset = reset
+    .open = open_instance, .close = mechanism_close, .reset = mechanism_reset
 
 const struct world half_cheetah_dir = {
     HALF_CHEETAH,
@@ -244,6 +192,6 @@ const struct world half_cheetah = {
     .observation_dim = OBSERVATION - 3, .action_dim = MOTORS, .task_dim = 0,
     .horizon = 1000, .episodes = 1, .discount = 0.99,
     .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
-    .open = open_plain, .close = close_instance, .sample_task = sample_nothing, .reset = reset_plain,
+    .open = open_plain, .close = mechanism_close, .sample_task = sample_nothing, .reset = mechanism_reset,
     .step = step_plain, .ideal_task = ideal_nothing,
 };

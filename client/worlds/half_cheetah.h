@@ -1,7 +1,7 @@
 #pragma once
-// The half cheetah's instance, open to tests and tools; everybody else finds the worlds through world.h.
+// The half cheetah, open to its worlds, tests and tools; everybody else finds the worlds through world.h.
 
-#include "simulation.h"
+#include "mechanism.h"
 #include "worlds.h"
 
 enum {
@@ -10,12 +10,10 @@ enum {
     HALF_CHEETAH_FRAME_SKIP = 5  // engine steps per step
 };
 
-struct world_instance {
-    struct simulation simulation;
-    double task;   // direction or target speed
-    int is_plain;  // of half-cheetah: nothing to know, and the trunk's place is not observed
-};
+extern struct simulation_model half_cheetah_model;
 
-// Places the robot as reset does, but where one wants it; the task stays. observation (observation_dim).
-void half_cheetah_place(struct world_instance *instance, const double *qpos, const double *qvel,
-                        float *observation);
+// The 17 numbers without the trunk's place.
+void half_cheetah_observe(const struct world_instance *instance, float *observation);
+
+// Runs a step: how fast it went, the square of the action. 0 or -EIO, as mechanism_act.
+int half_cheetah_run(struct world_instance *instance, const float *action, double *speed, double *square);

@@ -84,9 +84,21 @@ int simulation_open(struct simulation *simulation, struct simulation_model *sour
     return 0;
 }
 
+int simulation_own(struct simulation *simulation, char *why, size_t why_size)
+{
+    simulation->own = mj_copyModel(NULL, simulation->model);
+    if (!simulation->own) {
+        snprintf(why, why_size, "MuJoCo cannot copy the model %s", simulation->source->name);
+        return -ENOMEM;
+    }
+    simulation->model = simulation->own;
+    return 0;
+}
+
 void simulation_close(struct simulation *simulation)
 {
     mj_deleteData(simulation->data);
+    mj_deleteModel(simulation->own);
     struct simulation_model *source = simulation->source;
     pthread_mutex_lock(&mutex);
     if (--source->users == 0) {

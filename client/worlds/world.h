@@ -12,7 +12,7 @@
 struct random_stream;
 struct world_instance;
 
-enum { WORLD_TASK_LIMIT = 8 };
+enum { WORLD_TASK_LIMIT = 128 };
 
 struct world {
     const char *name;            // "half-cheetah-vel"
@@ -23,7 +23,7 @@ struct world {
     double discount;             // that the task family is usually solved with
     float action_low, action_high;
     double step_seconds;         // simulated time per step; 0 where that means nothing
-    const char *task_names[WORLD_TASK_LIMIT];  // e.g. "target speed (m/s)"
+    const char *task_names[WORLD_TASK_LIMIT];  // e.g. "target speed (m/s)"; of many like ones only the first
     double task_low[WORLD_TASK_LIMIT], task_high[WORLD_TASK_LIMIT];
 
     // 0 or a negative errno with a sentence.

@@ -5,7 +5,13 @@
 #include <string.h>
 
 static const struct world *const worlds[] = {
-    &gridworld, &point_dense, &point_sparse, &half_cheetah, &half_cheetah_dir, &half_cheetah_vel,
+    &gridworld,
+    &point_dense,
+    &point_sparse,
+    &half_cheetah,
+    &half_cheetah_dir,
+    &half_cheetah_vel,
+    &half_cheetah_body,
 };
 
 const struct world *world_at(size_t i)

@@ -9,3 +9,4 @@ extern const struct world point_sparse;
 extern const struct world half_cheetah;
 extern const struct world half_cheetah_dir;
 extern const struct world half_cheetah_vel;
+extern const struct world half_cheetah_body;

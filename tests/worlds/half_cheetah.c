@@ -497,7 +497,7 @@ START_TEST(contacts_and_rows_stay_within_what_the_model_reserves)
                 qpos[i] = random_below(&stream, 2) ? 1.3 : -1.3;
             qpos[1] = -2;
             qpos[2] = random_between(&stream, -3, 3);
-            half_cheetah_place(instance, qpos, qvel, observation);
+            mechanism_place(instance, qpos, qvel, observation);
             contacts = data->ncon > contacts ? (int)data->ncon : contacts;
             rows = data->nefc > rows ? (int)data->nefc : rows;
         }

@@ -49,8 +49,8 @@ int main(int argc, char **argv)
         }
         float observation[OBSERVATION], reward, action[HALF_CHEETAH_MOTORS];
         if (!strcmp(word, "place") && count == NUMBERS_LIMIT) {
-            instance->task = numbers[0];
-            half_cheetah_place(instance, numbers + 1, numbers + 1 + JOINTS, observation);
+            mechanism_set_task(instance, numbers);
+            mechanism_place(instance, numbers + 1, numbers + 1 + JOINTS, observation);
         } else if (!strcmp(word, "step") && count == HALF_CHEETAH_MOTORS) {
             for (int i = 0; i < count; i++)
                 action[i] = (float)numbers[i];
