@@ -39,6 +39,8 @@ int main(int argc, char **argv)
         return train_command(argc, argv);
     if (!strcmp(argv[1], "evaluate"))
         return evaluate_command(argc, argv);
-    fail("\"%s\" is neither train nor evaluate (see bel-learn --help)", argv[1]);
+    if (!strcmp(argv[1], "experiment"))
+        return experiment_command(argc, argv);
+    fail("there is no command \"%s\" (see bel-learn --help)", argv[1]);
     return 2;
 }

@@ -1,0 +1,152 @@
+// bel-learn experiment FILE: trains every cell of an experiment that is not trained yet.
+
+#include "learner/commands.h"
+
+#include "live.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct wishes {
+    const char *file, *out, *only;
+    unsigned jobs;
+    int list, json, replace;
+};
+
+static int parse(struct wishes *wishes, int argc, char **argv)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *wishes = (struct wishes){.out = "results", .jobs = processors > 0 ? (unsigned)processors : 1};
+    for (int i = 2; i < argc; i++) {
+        const struct { const char *name; int *at; } flags[] = {
+            {"--list", &wishes->list}, {"--json", &wishes->json}, {"--replace", &wishes->replace},
+        };
+        int is_flag = 0;
+        for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
+            if (!strcmp(argv[i], flags[f].name))
+                is_flag = *flags[f].at = 1;
+        if (is_flag)
+            continue;
+        if (strncmp(argv[i], "--", 2) && !wishes->file) {
+            wishes->file = argv[i];
+            continue;
+        }
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        char *end = NULL;
+        if (value && !strcmp(argv[i], "--out"))
+            wishes->out = value;
+        else if (value && !strcmp(argv[i], "--only"))
+            wishes->only = value;
+        else if (value && !strcmp(argv[i], "--jobs"))
+            wishes->jobs = (unsigned)strtoul(value, &end, 10);
+        else
+            return fail("%s is not an option of experiment, or lacks its value (see bel-learn --help)", argv[i]), 2;
+        i++;
+        if (end && (*end || wishes->jobs < 1 || wishes->jobs > 1024 || *value == '-'))
+            return fail("--jobs takes a whole number from 1 to 1024, not \"%s\"", value), 2;
+    }
+    return wishes->file ? 0 : (fail("run the experiment of which file? (see bel-learn --help)"), 2);
+}
+
+static cJSON *number_or_null(double value)
+{
+    return isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull();
+}
+
+static void print_json(const struct run *run)
+{
+    cJSON *object = cJSON_CreateObject(), *cells = cJSON_AddArrayToObject(object, "cells");
+    for (size_t i = 0; i < run->count; i++) {
+        const struct job *job = &run->jobs[i];
+        cJSON *cell = cJSON_CreateObject();
+        cJSON_AddItemToArray(cells, cell);
+        cJSON_AddStringToObject(cell, "name", job->cell->name);
+        cJSON_AddStringToObject(cell, "directory", job->directory);
+        cJSON_AddStringToObject(cell, "state", job_state_name(job));
+        cJSON_AddBoolToObject(cell, "was_finished", job->was_finished);
+        cJSON_AddNumberToObject(cell, "frames", (double)job->progress.frames);
+        cJSON_AddNumberToObject(cell, "of_frames", (double)job->cell->frames);
+        cJSON_AddItemToObject(cell, "return", number_or_null(job->progress.mean_return));
+        cJSON_AddNumberToObject(cell, "frames_per_second", job->progress.frames_per_second);
+        if (job->state == JOB_FAILED)
+            cJSON_AddStringToObject(cell, "why", job->why);
+    }
+    cJSON_AddStringToObject(object, "experiment", run->experiment->name);
+    cJSON_AddNumberToObject(object, "finished", (double)run_count(run, JOB_FINISHED));
+    cJSON_AddNumberToObject(object, "failed", (double)run_count(run, JOB_FAILED));
+    char *text = cJSON_PrintUnformatted(object);
+    puts(text);
+    free(text);
+    cJSON_Delete(object);
+}
+
+// The report finds there what the experiment is called.
+static int copy_file(const struct experiment *experiment, const char *directory)
+{
+    char to[1200], part[1210], block[4096];
+    snprintf(to, sizeof to, "%s/%s/experiment.ini", directory, experiment->name);
+    snprintf(part, sizeof part, "%s.part", to);
+    FILE *in = fopen(experiment->path, "r"), *out = in ? fopen(part, "w") : NULL;
+    int failed = !out;
+    for (size_t size; !failed && (size = fread(block, 1, sizeof block, in)) > 0;)
+        failed = fwrite(block, 1, size, out) != size;
+    if (in)
+        fclose(in);
+    if (out && (fclose(out) || failed))
+        failed = 1;
+    if (failed || rename(part, to))
+        return fail("cannot write %s: %s", to, strerror(errno));
+    return 0;
+}
+
+static int status_of(const struct run *run)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (run->jobs[i].state == JOB_FAILED)
+            fail("%s: %s", run->jobs[i].directory, run->jobs[i].why);
+    return run->interrupted ? 130 : run_count(run, JOB_FAILED) ? 1 : 0;
+}
+
+int experiment_command(int argc, char **argv)
+{
+    struct wishes wishes;
+    char why[700] = "no memory";
+    int status = parse(&wishes, argc, argv);
+    if (status)
+        return status;
+    struct experiment *experiment;
+    if (experiment_read(&experiment, wishes.file, why, sizeof why))
+        return fail("%s", why), 2;
+    struct run run;
+    struct live live = {0};
+    status = 1;
+    FILE *out = wishes.json ? stderr : stdout;
+    if (run_new(&run, experiment, wishes.out, wishes.only, why, sizeof why)) {
+        fail("%s", why);
+        goto done;
+    }
+    run.side_by_side = wishes.jobs;
+    if (live_init(&live, out, &run)) {
+        fail("no memory");
+        goto done;
+    }
+    if (!wishes.list)
+        run_jobs(&run, wishes.replace, live_watch, &live);
+    status = 0;
+    if (!wishes.list && run_count(&run, JOB_FINISHED))
+        status = copy_file(experiment, wishes.out);
+    if (wishes.json)
+        print_json(&run);
+    else if (wishes.list || !live.terminal)
+        live_list(out, &run);
+    if (!status)
+        status = status_of(&run);
+done:
+    live_release(&live);
+    run_release(&run);
+    experiment_free(experiment);
+    return status;
+}
