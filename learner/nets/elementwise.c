@@ -24,6 +24,18 @@ EACH_MACHINE void rectify_backward(real *restrict d, const real *restrict y, siz
         d[i] = y[i] > 0 ? d[i] : 0;
 }
 
+EACH_MACHINE void add_to(real *restrict sum, const real *restrict x, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sum[i] += x[i];
+}
+
+EACH_MACHINE void follow(real *restrict slow, const real *restrict fast, size_t count, real share)
+{
+    for (size_t i = 0; i < count; i++)
+        slow[i] += share * (fast[i] - slow[i]);
+}
+
 EACH_MACHINE void sum_rows(real *restrict sum, const real *restrict rows, size_t count, size_t width)
 {
     memset(sum, 0, width * sizeof *sum);

@@ -7,6 +7,8 @@
 void tanh_backward(real *d, const real *y, size_t count);                       // d *= 1 - y y
 void rectify(real *x, size_t count);                                            // x = max(0, x)
 void rectify_backward(real *d, const real *y, size_t count);                    // d = 0 where y is
+void add_to(real *sum, const real *x, size_t count);                            // sum += x
+void follow(real *slow, const real *fast, size_t count, real share);            // slow += share (fast - slow)
 void sum_rows(real *sum, const real *rows, size_t count, size_t width);         // sum (width) of rows (count, width)
 double sum_squares(const real *x, size_t count);
 void adam_update(real *parameters, real *first, real *second, const real *gradient, size_t count, real scale,

@@ -128,13 +128,22 @@ void net_backward(const struct net *net, const real *parameters, real *gradient,
         else if (is_bent(net, l))
             tanh_backward(dout, out, B * (size_t)M);  // tanh' = 1 - tanh^2
         // dW = in' dout,  dbias = sum over the batch,  din = dout W'
-        REAL(gemm)(CblasRowMajor, CblasTrans, CblasNoTrans, K, M, (int)B, 1, x, K, dout, M, 0,
-                   gradient + net->weight_at[l], M);
-        sum_rows(gradient + net->bias_at[l], dout, B, (size_t)M);
+        if (gradient) {
+            REAL(gemm)(CblasRowMajor, CblasTrans, CblasNoTrans, K, M, (int)B, 1, x, K, dout, M, 0,
+                       gradient + net->weight_at[l], M);
+            sum_rows(gradient + net->bias_at[l], dout, B, (size_t)M);
+        }
         if (l)
             REAL(gemm)(CblasRowMajor, CblasNoTrans, CblasTrans, (int)B, K, M, 1, dout, M,
                        parameters + net->weight_at[l], M, 0, dout - B * (size_t)K, K);
     }
+}
+
+void net_dinput(const struct net *net, const real *parameters, real *din, const real *dactivations, size_t B)
+{
+    int K = (int)net->sizes[0], M = (int)net->sizes[1];
+    REAL(gemm)(CblasRowMajor, CblasNoTrans, CblasTrans, (int)B, K, M, 1, dactivations, M,
+               parameters + net->weight_at[0], M, 0, din, K);
 }
 
 double gradient_norm(const real *gradient, size_t count)

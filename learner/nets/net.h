@@ -40,9 +40,13 @@ real *net_forward(const struct net *net, const real *parameters, real *activatio
 // Where in dactivations the caller puts the gradient of the outputs before net_backward.
 real *net_doutput(const struct net *net, real *dactivations, size_t B);
 
-// gradient (count) is overwritten; dactivations are working memory behind net_doutput.
+// gradient (count) is overwritten, or NULL: only what net_dinput needs is computed. dactivations are working memory
+// behind net_doutput.
 void net_backward(const struct net *net, const real *parameters, real *gradient, const real *activations,
                   real *dactivations, const real *in, size_t B);
+
+// After net_backward: the gradient of the inputs, din (B, inputs).
+void net_dinput(const struct net *net, const real *parameters, real *din, const real *dactivations, size_t B);
 
 // Adam (Kingma and Ba 2015) on a flat arena.
 struct adam {

@@ -64,14 +64,15 @@ static double net_objective(void *context)
     return sum;
 }
 
-static void check_net(int tanh_output)
+static void check_net(const char *name, int tanh_output, int relu)
 {
     enum { B = 7 };
     size_t sizes[] = {5, 6, 4, 3};
     struct net_case c = {.B = B};
     struct random_stream stream = random_stream(1, 0, 0, 0);
     net_init(&c.net, sizes, 3, tanh_output);
-    double parameters[200], in[B * 5], weights[B * 3], gradient[200], activations[B * 13], dactivations[B * 13];
+    c.net.relu = relu;
+    double parameters[200], in[B * 5], weights[B * 3], gradient[200], activations[B * 13], dactivations[B * 13], din[B * 5];
     ck_assert_uint_eq(net_activations(&c.net, B), B * 13);
     net_orthogonal(&c.net, parameters, sqrt(2), 1, &stream);
     fill_normal(parameters + c.net.bias_at[1], 4, 0.5, &stream);
@@ -87,13 +88,24 @@ static void check_net(int tanh_output)
     net_objective(&c);
     memcpy(net_doutput(&c.net, dactivations, B), weights, sizeof weights);
     net_backward(&c.net, parameters, gradient, activations, dactivations, in, B);
-    check_gradient(tanh_output ? "net with tanh output" : "net", parameters, gradient, c.net.count, net_objective, &c);
+    check_gradient(name, parameters, gradient, c.net.count, net_objective, &c);
+
+    // Of the inputs, without that of the parameters too.
+    net_dinput(&c.net, parameters, din, dactivations, B);
+    check_gradient("inputs of a net", in, din, B * 5, net_objective, &c);
+    double again[B * 5];
+    net_objective(&c);
+    memcpy(net_doutput(&c.net, dactivations, B), weights, sizeof weights);
+    net_backward(&c.net, parameters, NULL, activations, dactivations, in, B);
+    net_dinput(&c.net, parameters, again, dactivations, B);
+    ck_assert_mem_eq(again, din, sizeof din);
 }
 
 START_TEST(each_layer_goes_back_as_it_went_forward)
 {
-    check_net(0);
-    check_net(1);
+    check_net("net", 0, 0);
+    check_net("net with tanh output", 1, 0);
+    check_net("net with relu", 0, 1);
 }
 END_TEST
 
