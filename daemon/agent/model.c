@@ -33,11 +33,11 @@ static int check_head(const struct model_shape *shape, enum head_kind kind, char
     if (d > BELIEF_TARGETS_LIMIT)
         return refuse(why, why_size, -EINVAL, "the %s head has %zu targets, more than %d", name, d,
                       BELIEF_TARGETS_LIMIT);
-    if (shape->heads[kind].kind > REPRESENTATION_FUNCTION)
+    if (shape->heads[kind].kind > REPRESENTATION_NATURAL)
         return refuse(why, why_size, -EINVAL, "the %s head's representation is unknown", name);
     if (shape->heads[kind].kind != REPRESENTATION_NONE
         && (shape->heads[kind].parts == 0
-            || shape->heads[kind].parts > (REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE)))
+            || shape->heads[kind].parts > REPRESENT_ALL))
         return refuse(why, why_size, -EINVAL, "the %s head's representation has no such parts", name);
     if (function != (shape->heads[kind].probe_count > 0) || shape->heads[kind].probe_count > MODEL_PROBES_LIMIT)
         return refuse(why, why_size, -EINVAL, "the %s head has %zu probes, not %s", name,

@@ -18,12 +18,14 @@
 
 static const char *const file_format = "beliefd model", *const file_version = "1";
 
-static const char *const kind_names[] = {"none", "weight", "function"};
+static const char *const kind_names[] = {"none", "weight", "function", "natural"};
 
 static const struct {
     const char *name;
     unsigned part;
-} part_names[] = {{"mean", REPRESENT_MEAN}, {"sd", REPRESENT_SD}, {"noise", REPRESENT_NOISE}};
+} part_names[] = {
+    {"mean", REPRESENT_MEAN}, {"sd", REPRESENT_SD}, {"noise", REPRESENT_NOISE}, {"count", REPRESENT_COUNT}};
+enum { KINDS = sizeof kind_names / sizeof *kind_names, PARTS = sizeof part_names / sizeof *part_names };
 
 // What reading carries along.
 struct reader {
@@ -93,7 +95,7 @@ static int read_flag(struct reader *reader, int *flag, const char *prefix, const
     return 0;
 }
 
-// "mean sd noise", each at most once.
+// "mean sd noise count", each at most once.
 static int read_parts(struct reader *reader, unsigned *parts, const char *prefix)
 {
     const char *value = read_text(reader, prefix, "parts", NULL);
@@ -101,11 +103,11 @@ static int read_parts(struct reader *reader, unsigned *parts, const char *prefix
         return -EINVAL;
     for (const char *word = value; *word;) {
         size_t length = strcspn(word, " "), i = 0;
-        while (i < 3 && !(strlen(part_names[i].name) == length && strncmp(part_names[i].name, word, length) == 0))
+        while (i < PARTS && !(strlen(part_names[i].name) == length && strncmp(part_names[i].name, word, length) == 0))
             i++;
-        if (i == 3 || (*parts & part_names[i].part))
-            return REFUSE(reader, "metadata \"%sparts\" is \"%.64s\", not some of \"mean sd noise\"", prefix,
-                          value);
+        if (i == PARTS || (*parts & part_names[i].part))
+            return REFUSE(reader, "metadata \"%sparts\" is \"%.64s\", not some of \"mean sd noise count\"",
+                          prefix, value);
         *parts |= part_names[i].part;
         word += length + (word[length] == ' ');
     }
@@ -127,11 +129,11 @@ static int read_head_shape(struct reader *reader, struct model_shape *shape, enu
     if (text == NULL)
         return -EINVAL;
     unsigned representation = 0;
-    while (representation < 3 && strcmp(kind_names[representation], text) != 0)
+    while (representation < KINDS && strcmp(kind_names[representation], text) != 0)
         representation++;
-    if (representation == 3)
-        return REFUSE(reader, "metadata \"%srepresentation\" is \"%.32s\", not none, weight or function", prefix,
-                      text);
+    if (representation == KINDS)
+        return REFUSE(reader, "metadata \"%srepresentation\" is \"%.32s\", not none, weight, function or natural",
+                      prefix, text);
     shape->heads[kind].kind = (enum representation_kind)representation;
     if (representation != REPRESENTATION_NONE)
         error = read_parts(reader, &shape->heads[kind].parts, prefix);
@@ -379,7 +381,7 @@ static int describe_head(struct safetensors_writer *writer, const struct head *h
     char key[40], parts[32] = "";
     snprintf(key, sizeof key, "%s.representation", head_name(kind));
     int error = safetensors_describe(writer, key, kind_names[head->representation.kind]);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < PARTS; i++)
         if (head->representation.parts & part_names[i].part) {
             strcat(parts, parts[0] ? " " : "");
             strcat(parts, part_names[i].name);

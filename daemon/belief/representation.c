@@ -11,8 +11,9 @@ size_t representation_count(const struct representation *r)
     size_t points = r->kind == REPRESENTATION_FUNCTION ? r->probe_count : r->features;
     if (r->kind == REPRESENTATION_NONE)
         return 0;
-    return (r->parts & REPRESENT_MEAN ? points * r->targets : 0) + (r->parts & REPRESENT_SD ? points : 0)
-        + (r->parts & REPRESENT_NOISE ? r->targets : 0);
+    size_t spread = r->kind == REPRESENTATION_NATURAL ? points * (points + 1) / 2 : points;
+    return (r->parts & REPRESENT_MEAN ? points * r->targets : 0) + (r->parts & REPRESENT_SD ? spread : 0)
+        + (r->parts & REPRESENT_NOISE ? r->targets : 0) + !!(r->parts & REPRESENT_COUNT);
 }
 
 static float *write_values(float *out, const double *values, size_t count)
@@ -32,7 +33,27 @@ static float *write_log_roots(float *out, const struct posterior *p, const doubl
     return out + count;
 }
 
-static void write(float *out, const struct representation *r, struct posterior *p)
+// An entry of S over n; the signed low word keeps the digits of small ones.
+static float average(const struct belief *belief, size_t row, size_t column)
+{
+    size_t P = belief->features + belief->targets, entry = column * P - column * (column - 1) / 2 + row - column;
+    double sum = (double)belief->high[entry] * 0x1p64 + (double)(int64_t)belief->low[entry];
+    return (float)(sum * 0x1p-48 / (belief->count ? (double)belief->count : 1));
+}
+
+static float *write_natural(float *out, const struct representation *r, const struct belief *belief)
+{
+    size_t D = r->features, d = r->targets;
+    for (size_t i = 0; r->parts & REPRESENT_MEAN && i < D; i++)
+        for (size_t j = 0; j < d; j++)
+            *out++ = average(belief, D + j, i);
+    for (size_t i = 0; r->parts & REPRESENT_SD && i < D; i++)
+        for (size_t j = 0; j <= i; j++)
+            *out++ = average(belief, i, j);
+    return out;
+}
+
+static float *write_solved(float *out, const struct representation *r, struct posterior *p)
 {
     int weights = r->kind == REPRESENTATION_WEIGHT;
     size_t points = weights ? r->features : r->probe_count;
@@ -40,11 +61,21 @@ static void write(float *out, const struct representation *r, struct posterior *
         out = write_values(out, weights ? p->mean : p->row_mean, points * r->targets);
     if (r->parts & REPRESENT_SD)
         out = write_log_roots(out, p, weights ? p->variance : p->row_variance, points);
+    return out;
+}
+
+static void write(float *out, const struct representation *r, struct posterior *p, const struct belief *belief)
+{
+    out = r->kind == REPRESENTATION_NATURAL ? write_natural(out, r, belief) : write_solved(out, r, p);
     if (r->parts & REPRESENT_NOISE) {
         double *noise = p->scratch + kernel_padded(r->targets);
         for (size_t j = 0; j < r->targets; j++)
             noise[j] = posterior_noise(p, j);
-        write_log_roots(out, p, noise, r->targets);
+        out = write_log_roots(out, p, noise, r->targets);
+    }
+    if (r->parts & REPRESENT_COUNT) {
+        double seen = 1 + (double)belief->count;
+        write_log_roots(out, p, &seen, 1);
     }
 }
 
@@ -66,6 +97,12 @@ static size_t probes_to_solve(const struct representation *r)
     return r->kind == REPRESENTATION_FUNCTION && r->parts & (REPRESENT_MEAN | REPRESENT_SD) ? r->probe_count : 0;
 }
 
+// Whether there is anything to solve for, beside a transition to be judged.
+static int wants_solve(const struct representation *r)
+{
+    return parts_to_solve(r, 0) || probes_to_solve(r);
+}
+
 static void to_doubles(double *transition, const int32_t *z, size_t count)
 {
     const double unit = 1.0 / (1 << BELIEF_FRACTION_BITS);
@@ -76,8 +113,11 @@ static void to_doubles(double *transition, const int32_t *z, size_t count)
 int representation_write(float *out, const struct representation *r, struct posterior *p, const struct prior *prior,
                          const struct belief *belief, const int32_t *z, struct predictive *surprise)
 {
-    if (r->kind == REPRESENTATION_NONE && !z)
+    if (!wants_solve(r) && !z) {
+        if (r->kind != REPRESENTATION_NONE)
+            write(out, r, p, belief);
         return 0;
+    }
     double transition[BELIEF_FEATURES_LIMIT + BELIEF_TARGETS_LIMIT];
     if (z)
         to_doubles(transition, z, p->D + p->d);
@@ -88,7 +128,7 @@ int representation_write(float *out, const struct representation *r, struct post
     if (error)
         return error;
     if (r->kind != REPRESENTATION_NONE)
-        write(out, r, p);
+        write(out, r, p, belief);
     if (!z)
         return 0;
     if (p->refined) {
@@ -122,9 +162,9 @@ static void write_together(const struct representation *r, struct posterior *p, 
         last[s] = items[s].z;
         judge |= !!items[s].z;
     }
-    if (r->kind == REPRESENTATION_NONE && !judge) {
+    if (!wants_solve(r) && !judge) {
         for (size_t s = 0; s < count; s++)
-            items[s].error = 0;
+            write_alone(r, p, prior, &items[s]);
         return;
     }
     struct group_interest interest = {.parts = parts_to_solve(r, judge), .rows = r->probes,
@@ -138,7 +178,7 @@ static void write_together(const struct representation *r, struct posterior *p, 
         double distance;
         group_take(group, p, prior, beliefs[s], s, &interest, &distance);
         if (r->kind != REPRESENTATION_NONE)
-            write(items[s].out, r, p);
+            write(items[s].out, r, p, beliefs[s]);
         if (last[s])
             *items[s].surprise = posterior_assess_whitened(p, interest.count, distance);
         items[s].error = 0;

@@ -3,19 +3,31 @@
 //
 //   weight space    means vec(M_n) (D d), log sd of the weights (D), log noise sd (d); each part optional
 //   function space  at K probe features: predictive means (K d), log sd of the mean (K); then log noise sd (d)
+//   natural         what the posterior is a function of, as averages over the transitions: C'Y / n (D d), the lower
+//                   triangle of C'C / n row by row (D (D + 1) / 2); then log noise sd (d)
+//
+// and last in any of them, as a part of its own, ln sqrt(1 + n): how much was seen.
 //
 // Function space does not change when the basis is rotated or rescaled, so a policy survives a basis that
 // still learns. All are in standardised target units.
 
 #include "posterior.h"
 
-enum representation_kind { REPRESENTATION_NONE, REPRESENTATION_WEIGHT, REPRESENTATION_FUNCTION };
+enum representation_kind {
+    REPRESENTATION_NONE, REPRESENTATION_WEIGHT, REPRESENTATION_FUNCTION, REPRESENTATION_NATURAL
+};
 
-enum representation_parts { REPRESENT_MEAN = 1, REPRESENT_SD = 2, REPRESENT_NOISE = 4 };
+enum representation_parts {
+    REPRESENT_MEAN = 1,   // natural: C'Y
+    REPRESENT_SD = 2,     // natural: C'C
+    REPRESENT_NOISE = 4,
+    REPRESENT_COUNT = 8,
+    REPRESENT_ALL = 15
+};
 
 struct representation {
     enum representation_kind kind;
-    unsigned parts;          // weight and function space
+    unsigned parts;          // of enum representation_parts, unless the kind is none
     size_t features, targets;
     size_t probe_count;      // K
     const double *probes;    // features at the probes   (K, D)

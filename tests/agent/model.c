@@ -243,7 +243,7 @@ static const struct {
     {"\"reads_task\":\"0\"", "\"reads_task\":\"no\"", "not \"0\" or \"1\""},
     {"\"reward.judged\":\"1\"", "\"reward.judged\":\"yes\"", "\"reward.judged\" is \"yes\""},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weights\"",
-     "not none, weight or function"},
+     "not none, weight, function or natural"},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weight\"", "policy."},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"none\"", "policy."},
     {"\"reward.representation\":", "\"reward.Representation\":", "\"reward.representation\" is missing"},
@@ -396,8 +396,8 @@ START_TEST(a_shape_beyond_its_limits_is_refused_with_a_sentence)
     shapes[8].heads[HEAD_REWARD].features = BELIEF_FEATURES_LIMIT + 1;
     shapes[9].heads[HEAD_REWARD].probe_count = 0;
     shapes[10].heads[HEAD_REWARD].probe_count = MODEL_PROBES_LIMIT + 1;
-    shapes[11].heads[HEAD_TRANSITION].parts = 8;
-    shapes[12].heads[HEAD_TRANSITION].kind = (enum representation_kind)3;
+    shapes[11].heads[HEAD_TRANSITION].parts = REPRESENT_ALL + 1;
+    shapes[12].heads[HEAD_TRANSITION].kind = (enum representation_kind)(REPRESENTATION_NATURAL + 1);
     shapes[13].landmark_count = MODEL_LANDMARKS_LIMIT + 1;
     shapes[14].hidden[1] = 0;
     shapes[15].observation_dim = 300;

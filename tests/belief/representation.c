@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { D = 9, DIMS = 4, K = 6, MOST = D * DIMS + K * DIMS + D + DIMS };
+enum { D = 9, DIMS = 4, K = 6, MOST = D * DIMS + K * DIMS + D * (D + 1) / 2 + DIMS + 1 };
 
 static struct scenario s;
 static double probes[K * D];
@@ -38,13 +38,18 @@ static struct representation make(enum representation_kind kind, unsigned parts)
     return (struct representation){.kind = kind, .parts = parts, .features = D, .targets = DIMS, .probe_count = K, .probes = probes};
 }
 
-static const unsigned EVERY = REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE;
+static const unsigned EVERY = REPRESENT_ALL;
+
+static size_t sds(enum representation_kind kind)
+{
+    return kind == REPRESENTATION_NATURAL ? D * (D + 1) / 2 : kind == REPRESENTATION_WEIGHT ? D : K;
+}
 
 START_TEST(weight_space_is_means_and_logs_of_the_posterior)
 {
     set_up(20, 0);
     struct representation r = make(REPRESENTATION_WEIGHT, EVERY);
-    ck_assert_uint_eq(representation_count(&r), D * DIMS + D + DIMS);
+    ck_assert_uint_eq(representation_count(&r), D * DIMS + D + DIMS + 1);
     float out[MOST];
     ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
     ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, 7, NULL, 0), 0);
@@ -54,6 +59,7 @@ START_TEST(weight_space_is_means_and_logs_of_the_posterior)
         ck_assert_float_eq_tol(out[D * DIMS + i], (float)(0.5 * log(s.posterior.variance[i])), 1e-6f);
     for (size_t j = 0; j < DIMS; j++)
         ck_assert_float_eq_tol(out[D * DIMS + D + j], (float)(0.5 * log(posterior_noise(&s.posterior, j))), 1e-6f);
+    ck_assert_float_eq_tol(out[D * DIMS + D + DIMS], (float)(0.5 * log(1 + 20)), 1e-6f);
     tear_down();
 }
 END_TEST
@@ -62,7 +68,7 @@ START_TEST(function_space_is_what_the_model_predicts_at_the_probes)
 {
     set_up(20, 0);
     struct representation r = make(REPRESENTATION_FUNCTION, EVERY);
-    ck_assert_uint_eq(representation_count(&r), K * DIMS + K + DIMS);
+    ck_assert_uint_eq(representation_count(&r), K * DIMS + K + DIMS + 1);
     float out[MOST];
     ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
     ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, 7, NULL, 0), 0);
@@ -81,6 +87,36 @@ START_TEST(function_space_is_what_the_model_predicts_at_the_probes)
 }
 END_TEST
 
+START_TEST(natural_statistics_are_averages_over_the_transitions)
+{
+    for (size_t count = 0; count <= 20; count += 20) {
+        set_up(count, 0);
+        struct representation r = make(REPRESENTATION_NATURAL, EVERY);
+        ck_assert_uint_eq(representation_count(&r), D * DIMS + D * (D + 1) / 2 + DIMS + 1);
+        float out[MOST], *at = out;
+        ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
+        double sum[D + DIMS][D + DIMS] = {0}, x[D + DIMS];
+        for (size_t t = 0; t < count; t++) {
+            in_units(x, z + t * kernel_padded(D + DIMS), D + DIMS);
+            for (size_t i = 0; i < D + DIMS; i++)
+                for (size_t j = 0; j < D + DIMS; j++)
+                    sum[i][j] += x[i] * x[j] / (double)count;
+        }
+        for (size_t i = 0; i < D; i++)
+            for (size_t j = 0; j < DIMS; j++)
+                ck_assert_float_eq_tol(*at++, (float)sum[i][D + j], 1e-6f);
+        for (size_t i = 0; i < D; i++)
+            for (size_t j = 0; j <= i; j++)
+                ck_assert_float_eq_tol(*at++, (float)sum[i][j], 1e-6f);
+        ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, 7, NULL, 0), 0);
+        for (size_t j = 0; j < DIMS; j++)
+            ck_assert_float_eq_tol(*at++, (float)(0.5 * log(posterior_noise(&s.posterior, j))), 1e-6f);
+        ck_assert_float_eq_tol(*at, (float)(0.5 * log(1 + (double)count)), 1e-6f);
+        tear_down();
+    }
+}
+END_TEST
+
 // Neither parts left out nor a transition to judge nor the instruction set changes what is written.
 START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
 {
@@ -88,9 +124,9 @@ START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
         for (size_t count = 1; count < 14; count += 4) {
             set_up(count, weak ? 1e-7 : 0);
             const int32_t *last = z + (count - 1) * kernel_padded(D + DIMS);
-            for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_FUNCTION; kind++) {
+            for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_NATURAL; kind++) {
                 struct representation whole = make((enum representation_kind)kind, EVERY);
-                size_t points = kind == REPRESENTATION_WEIGHT ? D : K;
+                size_t points = kind == REPRESENTATION_FUNCTION ? K : D, spread = sds((enum representation_kind)kind);
                 float all[MOST], out[MOST + 1];
                 ck_assert_int_eq(representation_write(all, &whole, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
                 for (unsigned parts = 0; parts <= EVERY; parts++) {
@@ -107,13 +143,15 @@ START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
                                 at += points * DIMS;
                             }
                             if (parts & REPRESENT_SD) {
-                                ck_assert_mem_eq(at, all + points * DIMS, points * sizeof *at);
-                                at += points;
+                                ck_assert_mem_eq(at, all + points * DIMS, spread * sizeof *at);
+                                at += spread;
                             }
                             if (parts & REPRESENT_NOISE) {
-                                ck_assert_mem_eq(at, all + points * DIMS + points, DIMS * sizeof *at);
+                                ck_assert_mem_eq(at, all + points * DIMS + spread, DIMS * sizeof *at);
                                 at += DIMS;
                             }
+                            if (parts & REPRESENT_COUNT)
+                                ck_assert_float_eq(*at++, all[points * DIMS + spread + DIMS]);
                             ck_assert_uint_eq((size_t)(at - out), representation_count(&r));
                             ck_assert(isnan(*at));  // and not a float more
                         }
@@ -133,7 +171,7 @@ START_TEST(the_surprise_is_that_of_the_belief_before)
     int refined[3] = {0};
     for (int i = 0; i < 3; i++) {
         set_up_noise(0, cases[i].precision, cases[i].noise);
-        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_FUNCTION; kind++) {
+        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_NATURAL; kind++) {
             struct representation r = make((enum representation_kind)kind, REPRESENT_SD);
             belief_reset(&s.belief);
             for (size_t t = 0; t < 40; t++) {
@@ -212,7 +250,11 @@ static void check_many(const struct representation *r, struct posterior_group *g
         ck_assert(!memcmp(&expected, &surprise[i], sizeof expected));
         free(beliefs[i].low);
     }
-    ck_assert(refined || r->kind == REPRESENTATION_NONE || count < MANY);
+    // Natural statistics and the count are read off the sums.
+    int solves = judged || (r->kind != REPRESENTATION_NONE && r->parts & REPRESENT_NOISE)
+        || ((r->kind == REPRESENTATION_WEIGHT || r->kind == REPRESENTATION_FUNCTION)
+            && r->parts & (REPRESENT_MEAN | REPRESENT_SD));
+    ck_assert(refined || !solves || count < MANY);
 }
 
 START_TEST(each_of_many_has_the_bits_that_it_has_alone)
@@ -224,7 +266,7 @@ START_TEST(each_of_many_has_the_bits_that_it_has_alone)
     posterior_group_init(&group, s.prior, K + 1, memory);
     for (size_t set = 0; kernels_at(set); set++) {
         s.posterior.kernels = group.kernels = kernels_at(set);
-        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_FUNCTION; kind++)
+        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_NATURAL; kind++)
             for (unsigned parts = 1; parts <= EVERY; parts++)
                 for (int judged = 0; judged < 2; judged++) {
                     struct representation r = make((enum representation_kind)kind, parts);
@@ -255,7 +297,7 @@ START_TEST(a_damaged_belief_writes_nothing)
     const int32_t big[16] = {1 << 24, 1 << 24, 1 << 24};
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(belief_remove(&s.belief, big), 0);
-    for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_FUNCTION; kind++) {
+    for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_NATURAL; kind++) {
         struct representation r = make((enum representation_kind)kind, EVERY);
         float out[MOST], before[MOST];
         struct predictive surprise = {-1, -1, -1};
@@ -323,6 +365,7 @@ int main(void)
     Suite *suite = suite_create("representation");
     SUITE_TEST(suite, weight_space_is_means_and_logs_of_the_posterior);
     SUITE_TEST(suite, function_space_is_what_the_model_predicts_at_the_probes);
+    SUITE_TEST(suite, natural_statistics_are_averages_over_the_transitions);
     SUITE_TEST(suite, every_part_is_the_same_bits_however_it_is_asked_for);
     SUITE_TEST(suite, the_surprise_is_that_of_the_belief_before);
     SUITE_TEST(suite, each_of_many_has_the_bits_that_it_has_alone);
