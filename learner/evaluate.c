@@ -46,11 +46,12 @@ struct run {
     uint64_t seed;
     size_t width;                  // tasks of a part
     struct team *teams;            // (threads)
+    float *rewards;                // (tasks, episodes, horizon), or NULL
     int *errors;                   // (parts)
 };
 
-// One control step of all active lanes. Returns how many go on, or a negative errno.
-static int step(const struct run *run, struct team *team, int active)
+// One control step of all active lanes, the t-th of their task. Returns how many go on, or a negative errno.
+static int step(const struct run *run, struct team *team, int active, size_t first, size_t t)
 {
     const struct world *world = run->world;
     int believes = run->agent == EVALUATE_BELIEF;
@@ -74,6 +75,8 @@ static int step(const struct run *run, struct team *team, int active)
         if (ended < 0)
             return ended;
         lane->total += lane->reward;
+        if (run->rewards)
+            run->rewards[(first + (size_t)(lane - team->lanes)) * run->result->episodes * world->horizon + t] = lane->reward;
         team->transitions[i] = (struct observation_item){
             .belief = &lane->belief,
             .observation = lane->observation,
@@ -104,7 +107,7 @@ static int play_episode(const struct run *run, struct team *team, size_t first, 
     }
     int active = (int)count;
     for (size_t t = 0; t < run->world->horizon && active > 0; t++)
-        active = step(run, team, active);
+        active = step(run, team, active, first, episode * run->world->horizon + t);
     if (active < 0)
         return active;
     for (size_t i = 0; i < count; i++)
@@ -187,6 +190,19 @@ static void summarise(struct evaluation *result)
     }
 }
 
+// In the order of the tasks, whoever played them.
+static void average_rewards(const struct run *run)
+{
+    struct evaluation *result = run->result;
+    size_t steps = result->episodes * run->world->horizon;
+    for (size_t t = 0; t < steps; t++) {
+        double sum = 0;
+        for (size_t task = 0; task < result->tasks; task++)
+            sum += run->rewards[task * steps + t];
+        result->rewards[t] = sum / (double)result->tasks;
+    }
+}
+
 static int fits(const struct world *world, const struct model *model, enum evaluate_agent agent)
 {
     return world->observation_dim == model->observation_dim && world->action_dim == model->action_dim &&
@@ -211,7 +227,9 @@ int evaluate(struct evaluation *result, const struct world *world, const struct 
     size_t parts = (tasks + run.width - 1) / run.width;
     run.teams = calloc(threads, sizeof *run.teams);
     run.errors = calloc(parts, sizeof *run.errors);
-    int error = run.teams && run.errors ? 0 : -ENOMEM;
+    if (result->rewards)
+        run.rewards = calloc(tasks * world->episodes * world->horizon, sizeof *run.rewards);
+    int error = run.teams && run.errors && !run.rewards == !result->rewards ? 0 : -ENOMEM;
     for (size_t i = 0; i < threads && !error; i++)
         error = team_init(&run.teams[i], &run);
     if (!error)
@@ -220,10 +238,13 @@ int evaluate(struct evaluation *result, const struct world *world, const struct 
         error = run.errors[part];
     if (!error)
         summarise(result);
+    if (!error && run.rewards)
+        average_rewards(&run);
 
     for (size_t i = 0; i < threads && run.teams; i++)
         team_release(&run.teams[i], &run);
     free(run.teams);
+    free(run.rewards);
     free(run.errors);
     return error;
 }

@@ -13,6 +13,8 @@ enum evaluate_agent { EVALUATE_BELIEF, EVALUATE_PRIOR, EVALUATE_ORACLE };
 struct evaluation {
     size_t tasks, episodes;  // episodes: the world's
     double *returns;         // (tasks, episodes), the caller's
+    double *rewards;         // of each step, mean over tasks, 0 after an early end; (episodes * horizon), the
+                             // caller's; NULL: not wanted
     double mean[EVALUATE_EPISODES_LIMIT];            // over tasks, per episode
     double standard_error[EVALUATE_EPISODES_LIMIT];  // of the mean; NaN for one task
 };

@@ -8,21 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DETAILED_TASKS = 4096 };  // of more, a line of JSON would be megabytes
+
 // Mean returns per episode of one agent on fresh tasks; prints a sentence on failure.
 static int evaluate_agent(struct evaluation *result, const struct world *world, const struct model *model,
                           enum evaluate_agent agent, size_t tasks, uint64_t seed, struct pool *pool)
 {
-    *result = (struct evaluation){.returns = calloc(tasks * world->episodes, sizeof(double))};
-    int error = result->returns ? evaluate(result, world, model, agent, tasks, seed, pool) : -ENOMEM;
-    free(result->returns);
-    result->returns = NULL;
+    int detailed = tasks <= DETAILED_TASKS;
+    *result = (struct evaluation){
+        .returns = calloc(tasks * world->episodes, sizeof(double)),
+        .rewards = detailed ? calloc(world->episodes * world->horizon, sizeof(double)) : NULL,
+    };
+    int error = -ENOMEM;
+    if (result->returns && (result->rewards || !detailed))
+        error = evaluate(result, world, model, agent, tasks, seed, pool);
     return error ? fail("the evaluation failed: %s", strerror(-error)) : 0;
 }
 
 int evaluations_make(struct evaluations *all, const struct world *world, const struct model *model,
-                        const struct model *oracle, struct pool *pool)
+                     const struct model *oracle, struct pool *pool)
 {
     enum evaluate_agent agent = model->reads_task ? EVALUATE_ORACLE : EVALUATE_BELIEF;
+    all->steps = world->episodes * world->horizon;
     all->has_prior = model->heads[HEAD_REWARD].present || model->heads[HEAD_TRANSITION].present;
     all->has_oracle = oracle != NULL;
     if (evaluate_agent(&all->model, world, model, agent, all->tasks, all->seed, pool))
@@ -30,6 +37,16 @@ int evaluations_make(struct evaluations *all, const struct world *world, const s
     if (all->has_prior && evaluate_agent(&all->prior, world, model, EVALUATE_PRIOR, all->tasks, all->seed, pool))
         return 1;
     return oracle && evaluate_agent(&all->oracle, world, oracle, EVALUATE_ORACLE, all->tasks, all->seed, pool);
+}
+
+void evaluations_release(struct evaluations *all)
+{
+    struct evaluation *const each[] = {&all->model, &all->prior, &all->oracle};
+    for (size_t i = 0; i < 3; i++) {
+        free(each[i]->returns);
+        free(each[i]->rewards);
+        each[i]->returns = each[i]->rewards = NULL;
+    }
 }
 
 void evaluations_add(cJSON *json, const struct evaluations *all)
@@ -42,6 +59,26 @@ void evaluations_add(cJSON *json, const struct evaluations *all)
                           all->has_prior ? json_numbers(all->prior.mean, all->prior.episodes) : cJSON_CreateNull());
     cJSON_AddItemToObject(json, "oracle",
                           all->has_oracle ? json_numbers(all->oracle.mean, all->oracle.episodes) : cJSON_CreateNull());
+}
+
+void evaluations_add_details(cJSON *json, const struct evaluations *all)
+{
+    if (!all->model.rewards)
+        return;
+    const struct { const char *name; const struct evaluation *of; int there; } each[] = {
+        {"belief", &all->model, 1}, {"prior", &all->prior, all->has_prior}, {"oracle", &all->oracle, all->has_oracle},
+    };
+    cJSON *returns = cJSON_AddObjectToObject(json, "task_returns");
+    cJSON *rewards = cJSON_AddObjectToObject(json, "step_rewards");
+    for (size_t i = 0; i < 3; i++) {
+        if (!each[i].there)
+            continue;
+        cJSON *rows = cJSON_AddArrayToObject(returns, each[i].name);
+        for (size_t task = 0; task < all->tasks; task++)
+            cJSON_AddItemToArray(rows, json_numbers(&each[i].of->returns[task * each[i].of->episodes],
+                                                    each[i].of->episodes));
+        cJSON_AddItemToObject(rewards, each[i].name, json_numbers(each[i].of->rewards, all->steps));
+    }
 }
 
 static void print_row(const char *name, const struct evaluation *evaluation)
@@ -136,16 +173,16 @@ int evaluate_command(int argc, char **argv)
         cJSON_AddStringToObject(object, "world", world->name);
         cJSON_AddStringToObject(object, "model", model->name);
         cJSON_AddStringToObject(object, "digest", model->digest);
+        cJSON_AddStringToObject(object, "commit", learner_commit());
         evaluations_add(object, &all);
-        char *text = cJSON_PrintUnformatted(object);
-        puts(text);
-        free(text);
-        cJSON_Delete(object);
+        evaluations_add_details(object, &all);
+        status = print_json(object);
     } else {
         evaluations_print(&all, model);
+        status = 0;
     }
-    status = 0;
 done:
+    evaluations_release(&all);
     pool_stop(pool);
     model_free(model);
     model_free(oracle);

@@ -5,6 +5,7 @@
 #include "blas.h"
 #include "options.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,11 +29,24 @@ cJSON *json_numbers(const double *values, size_t count)
     return array;
 }
 
+int print_json(cJSON *json)
+{
+    char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+    int failed = !text || puts(text) < 0 || fflush(stdout);
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return failed ? fail("the result cannot be written: %s", strerror(errno)) : 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         options_help();
         return argc < 2 ? 2 : 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("bel-learn %s, commit %s\n", BELIEFD_VERSION, learner_commit());
+        return 0;
     }
     blas_choose(argv);
     if (!strcmp(argv[1], "train"))

@@ -197,17 +197,22 @@ static int finish(struct run *run, const struct model *oracle, int argc, char **
         cJSON_AddNumberToObject(json, "bare_frames_per_second", run->bare_rate);
         cJSON_AddNumberToObject(json, "share_of_bare", run_share(run));
         cJSON_AddStringToObject(json, "openblas_core", openblas_get_corename());
+        char command[2000];
+        describe_command(command, sizeof command, argc, argv);
+        cJSON_AddStringToObject(json, "command", command);
+        cJSON_AddStringToObject(json, "commit", learner_commit());
         cJSON_AddItemToObject(json, "return", all.tasks ? json_numbers(all.model.mean, all.model.episodes)
                                                         : json_numbers(train->report.returns, train->world->episodes));
-        if (all.tasks)
-            evaluations_add(cJSON_AddObjectToObject(json, "evaluation"), &all);
-        char *text = cJSON_PrintUnformatted(json);
-        puts(text);
-        free(text);
-        cJSON_Delete(json);
+        if (all.tasks) {
+            cJSON *evaluation = cJSON_AddObjectToObject(json, "evaluation");
+            evaluations_add(evaluation, &all);
+            evaluations_add_details(evaluation, &all);
+        }
+        status = print_json(json);
     } else if (!status && all.tasks) {
         evaluations_print(&all, model);
     }
+    evaluations_release(&all);
     model_free(model);
     return status;
 }

@@ -56,7 +56,7 @@ static cJSON *number_or_null(double value)
     return isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull();
 }
 
-static void print_json(const struct run *run)
+static int print_cells(const struct run *run)
 {
     cJSON *object = cJSON_CreateObject(), *cells = cJSON_AddArrayToObject(object, "cells");
     for (size_t i = 0; i < run->count; i++) {
@@ -77,10 +77,7 @@ static void print_json(const struct run *run)
     cJSON_AddStringToObject(object, "experiment", run->experiment->name);
     cJSON_AddNumberToObject(object, "finished", (double)run_count(run, JOB_FINISHED));
     cJSON_AddNumberToObject(object, "failed", (double)run_count(run, JOB_FAILED));
-    char *text = cJSON_PrintUnformatted(object);
-    puts(text);
-    free(text);
-    cJSON_Delete(object);
+    return print_json(object);
 }
 
 // The report finds there what the experiment is called.
@@ -139,7 +136,7 @@ int experiment_command(int argc, char **argv)
     if (!wishes.list && run_count(&run, JOB_FINISHED))
         status = copy_file(experiment, wishes.out);
     if (wishes.json)
-        print_json(&run);
+        status |= print_cells(&run);
     else if (wishes.list || !live.terminal)
         live_list(out, &run);
     if (!status)

@@ -102,6 +102,35 @@ START_TEST(a_task_does_not_know_how_many_others_there_are)
 }
 END_TEST
 
+START_TEST(rewards_by_step_add_up_to_the_mean_returns_with_any_number_of_threads)
+{
+    const struct world *world = world_find("point-sparse");
+    struct model *model = random_model(world, 0);
+    size_t steps = world->episodes * world->horizon;
+    double *rewards[2];
+    for (unsigned threads = 1; threads <= 2; threads++) {
+        struct pool *pool = pool_start(3 * threads - 2);
+        struct evaluation result = {.returns = malloc(TASKS * world->episodes * sizeof(double)),
+                                    .rewards = rewards[threads - 1] = malloc(steps * sizeof(double))};
+        for (size_t t = 0; t < steps; t++)
+            result.rewards[t] = NAN;
+        ck_assert_int_eq(evaluate(&result, world, model, EVALUATE_BELIEF, TASKS, 5, pool), 0);
+        for (size_t episode = 0; episode < world->episodes; episode++) {
+            double sum = 0;
+            for (size_t t = 0; t < world->horizon; t++)
+                sum += result.rewards[episode * world->horizon + t];
+            ck_assert_double_eq_tol(sum, result.mean[episode], 1e-9 * (1 + fabs(sum)));
+        }
+        free(result.returns);
+        pool_stop(pool);
+    }
+    check_equal(rewards[0], rewards[1], steps);
+    free(rewards[0]);
+    free(rewards[1]);
+    model_free(model);
+}
+END_TEST
+
 // ---- A world that writes down what happens to it: point robots whose episodes end when they are far from the goal.
 
 static const struct world *inner;
@@ -324,6 +353,7 @@ int main(void)
     Suite *suite = suite_create("evaluate");
     SUITE_TEST(suite, the_result_does_not_depend_on_the_threads);
     SUITE_TEST(suite, a_task_does_not_know_how_many_others_there_are);
+    SUITE_TEST(suite, rewards_by_step_add_up_to_the_mean_returns_with_any_number_of_threads);
     SUITE_TEST(suite, a_return_is_that_of_the_task_played_alone);
     SUITE_TEST(suite, all_agents_meet_the_same_tasks_and_another_seed_others);
     SUITE_TEST(suite, mean_and_standard_error_are_those_of_the_returns);
