@@ -137,7 +137,7 @@ void gru_layer_forward(const struct gru_layer *gru, const real *parameters, stru
     for (size_t t = 0; t < T; t++) {
         real *state = pass->states + t * B * H, *next = state + B * H, *gates = pass->gates + t * B * G;
         for (size_t b = 0; mode && b < B; b++)
-            if (mode[t * B + b] == GRU_BEGINS)
+            if (mode[t * B + b] & GRU_BEGINS)
                 memset(state + b * H, 0, H * sizeof(real));
         few_rows(pass->product, state, parameters + gru->state_weight_at, parameters + gru->state_bias_at, B, H, G);
         for (size_t b = 0; b < B; b++)
@@ -149,7 +149,7 @@ void gru_layer_forward(const struct gru_layer *gru, const real *parameters, stru
             next_state(next + b * H, gates + b * G, state + b * H, H);
         }
         for (size_t b = 0; mode && b < B; b++)
-            if (mode[t * B + b] == GRU_HOLDS)
+            if (mode[t * B + b] & GRU_HOLDS)
                 memcpy(next + b * H, state + b * H, H * sizeof(real));
     }
 }
@@ -172,12 +172,6 @@ EACH_MACHINE static void gates_backward(real *restrict dstate, real *restrict di
     }
 }
 
-EACH_MACHINE static void add(real *restrict to, const real *restrict from, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
-}
-
 static void transpose(real *to, const real *from, size_t rows, size_t columns)
 {
     for (size_t r = 0; r < rows; r++)
@@ -195,7 +189,7 @@ void gru_layer_backward(const struct gru_layer *gru, const real *parameters, rea
         const real *state = pass->states + t * B * H;
         for (size_t b = 0; b < B; b++) {
             size_t row = t * B + b;
-            if (mode && mode[row] == GRU_HOLDS) {
+            if (mode && mode[row] & GRU_HOLDS) {
                 memset(pass->dinputs + row * G, 0, G * sizeof(real));
                 memset(pass->dcarry + row * G, 0, G * sizeof(real));
             } else
@@ -203,10 +197,10 @@ void gru_layer_backward(const struct gru_layer *gru, const real *parameters, rea
                                pass->gates + row * G, pass->carried + row * H, state + b * H, H);
         }
         few_rows(pass->product, pass->dcarry + t * B * G, pass->transposed, pass->zero, B, G, H);
-        add(pass->dstate, pass->product, B * H);
-        add(pass->dstate, pass->dstates + t * B * H, B * H);
+        add_to(pass->dstate, pass->product, B * H);
+        add_to(pass->dstate, pass->dstates + t * B * H, B * H);
         for (size_t b = 0; mode && b < B; b++)
-            if (mode[t * B + b] == GRU_BEGINS)
+            if (mode[t * B + b] & GRU_BEGINS)
                 memset(pass->dstate + b * H, 0, H * sizeof(real));
     }
     // dW = x' dinputs, dU = h' dcarry, biases their sums, dx = dinputs W'

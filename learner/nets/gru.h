@@ -30,11 +30,10 @@ void gru_layer_init(struct gru_layer *gru, size_t inputs, size_t hidden);
 // Orthogonal weights (each side's as one matrix), zero biases.
 void gru_layer_start(const struct gru_layer *gru, real *parameters, struct random_stream *stream);
 
-// What happens to a sequence's state at a step.
+// What happens to a sequence's state at a step, if it does not simply go on.
 enum gru_mode {
-    GRU_GOES_ON,
-    GRU_BEGINS,  // the state before this step is zero, whatever came before
-    GRU_HOLDS,   // the step is left out: the state stays
+    GRU_BEGINS = 1,  // the state before this step is zero, whatever came before
+    GRU_HOLDS = 2,   // the step is left out: the state stays
 };
 
 // A pass over up to T steps of up to B sequences: working memory, of which states and their gradients are the caller's
@@ -56,7 +55,7 @@ struct gru_pass {
 int gru_pass_init(struct gru_pass *pass, const struct gru_layer *gru, size_t T, size_t B);  // -ENOMEM
 void gru_pass_release(struct gru_pass *pass);
 
-// in (T, B, X); mode (T, B) or NULL: all go on; first (B, H): states before the first step, or NULL: zero. Fills states.
+// in (T, B, X); mode (T, B) of enum gru_mode, or NULL: all go on; first (B, H): states before the first step, or NULL: zero. Fills states.
 void gru_layer_forward(const struct gru_layer *gru, const real *parameters, struct gru_pass *pass, const real *in,
                  const uint8_t *mode, const real *first, size_t T, size_t B);
 

@@ -17,9 +17,11 @@ static void fill_normal(double *x, size_t count, double sd, struct random_stream
         x[i] = sd * random_normal(stream);
 }
 
-// Sequence 1 begins anew at step 2, and leaves out step 4; sequence 2 leaves out the first.
+// Sequence 1 begins anew at step 2, and leaves out step 4; sequence 2 leaves out the first, and begins with one that it
+// leaves out.
 static const uint8_t mixed[T * B] = {
-    [2 * B + 1] = GRU_BEGINS, [4 * B + 1] = GRU_HOLDS, [0 * B + 2] = GRU_HOLDS, [5 * B + 2] = GRU_BEGINS,
+    [2 * B + 1] = GRU_BEGINS, [4 * B + 1] = GRU_HOLDS, [0 * B + 2] = GRU_HOLDS, [4 * B + 2] = GRU_BEGINS | GRU_HOLDS,
+    [5 * B + 2] = GRU_BEGINS,
 };
 
 struct gru_case {
@@ -100,15 +102,15 @@ START_TEST(states_follow_the_equations)
                 memcpy(h, c.first + s * H, sizeof h);
             for (size_t t = 0; t < T; t++) {
                 const double *x = c.in + (t * B + s) * X;
-                int mode = with_first ? mixed[t * B + s] : GRU_GOES_ON;
-                if (mode == GRU_BEGINS)
+                int mode = with_first ? mixed[t * B + s] : 0;
+                if (mode & GRU_BEGINS)
                     memset(h, 0, sizeof h);
                 for (size_t i = 0; i < H; i++) {
                     ck_assert_double_eq_tol(c.pass.states[(t * B + s) * H + i], h[i], 1e-14);
                     double r = sigmoid(product(W, b, x, X, i) + product(U, u, h, H, i));
                     double z = sigmoid(product(W, b, x, X, H + i) + product(U, u, h, H, H + i));
                     double n = tanh(product(W, b, x, X, 2 * H + i) + r * product(U, u, h, H, 2 * H + i));
-                    next[i] = mode == GRU_HOLDS ? h[i] : (1 - z) * n + z * h[i];
+                    next[i] = mode & GRU_HOLDS ? h[i] : (1 - z) * n + z * h[i];
                 }
                 memcpy(h, next, sizeof h);
             }
