@@ -48,6 +48,8 @@ int main(int argc, char **argv)
         printf("bel-learn %s, commit %s\n", BELIEFD_VERSION, learner_commit());
         return 0;
     }
+    if (!strcmp(argv[1], "export"))
+        return export_command(argc, argv);
     blas_choose(argv);
     if (!strcmp(argv[1], "train"))
         return train_command(argc, argv);

@@ -283,7 +283,8 @@ void options_help(void)
     printf("bel-learn trains the models that beliefd serves.\n\n"
            "    bel-learn train WORLD [options]\n"
            "    bel-learn evaluate MODEL [--tasks N] [--seed S] [--oracle MODEL] [--threads T] [--json]\n"
-           "    bel-learn experiment FILE [--out DIR] [--jobs N] [--only PATTERN] [--list] [--replace] [--json]\n\n"
+           "    bel-learn experiment FILE [--out DIR] [--jobs N] [--only PATTERN] [--list] [--replace] [--json]\n"
+           "    bel-learn export MODEL --onnx DIR\n\n"
            "worlds\n");
     for (size_t i = 0; world_at(i); i++)
         printf("    %-20s %s\n", world_at(i)->name, world_at(i)->summary);
