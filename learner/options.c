@@ -14,6 +14,16 @@
 
 #define AT(field) offsetof(struct options, field)
 
+// What an option of type 'c' can be, in the order of its enum.
+static const struct {
+    size_t offset;
+    const char *words[4];
+} choices[] = {
+    {AT(loss), {"evidence", "alpaca"}},
+    {AT(noise), {"inferred", "known", "fixed"}},
+    {AT(space), {"function", "weight", "natural"}},
+};
+
 static const struct option_row rows[] = {
     {"envs", 'u', AT(envs), 1, 1024, "environments, each on one task for a whole meta-episode"},
     {"epochs", 'u', AT(epochs), 1, 1000, "passes of PPO over what was collected"},
@@ -52,7 +62,21 @@ static const struct option_row rows[] = {
     {"warmup", 'u', AT(warmup), 0, 100000, "updates of the basis after the first rollout"},
     {"basis-norm-limit", 'f', AT(basis_norm_limit), 0, 1e6, "of the basis' gradient"},
     {"freeze", 'f', AT(freeze), 0, 1, "share of the frames after which the basis stays as it is"},
+    {"loss", 'c', AT(loss), 0, 1, "of the basis: evidence, or alpaca's predictive density after a random context"},
+    {"noise", 'c', AT(noise), 0, 2, "inferred; known: one for all tasks, learnt; or fixed: as given"},
     {"prior-noise", 'f', AT(prior_noise), 1e-9, 1e3, "noise variance that the prior expects, of unit target variance"},
+    {"prior-noise-low", 'f', AT(prior_noise_low), 1e-9, 1e3, "that a learnt one never falls below"},
+    {"prior-freedom", 'f', AT(prior_freedom), 0.1, 1e6, "degrees of freedom of each target's noise under the prior"},
+    {"prior-precision", 'f', AT(prior_precision), 0.02, 148, "of the weights under the prior, at first"},
+    {"learn-mean", 'u', AT(learn_mean), 0, 1, "M0 is learnt, else 0"},
+    {"learn-precision", 'u', AT(learn_precision), 0, 1, "the diagonal of Xi0 is learnt"},
+    {"learn-noise", 'u', AT(learn_noise), 0, 1, "the noise variance that the prior expects is learnt"},
+    {"learn-freedom", 'u', AT(learn_freedom), 0, 1, "the prior's degrees of freedom are learnt"},
+    {"space", 'c', AT(space), 0, 2, "that the policy sees the belief in: function, weight or natural"},
+    {"show-mean", 'u', AT(show_mean), 0, 1, "means are shown to the policy; in natural space C'Y / n"},
+    {"show-sd", 'u', AT(show_sd), 0, 1, "so are standard deviations; in natural space C'C / n"},
+    {"show-noise", 'u', AT(show_noise), 0, 1, "so is the noise; never when it is the same for all tasks"},
+    {"show-count", 'u', AT(show_count), 0, 1, "so is how many transitions were seen"},
     {"replay", 'u', AT(replay), 1, 65536, "meta-episodes kept for the basis"},
 };
 
@@ -86,7 +110,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .critic_sees_task = 1, .clamp_actions = 1,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
-        .freeze = 0.35, .prior_noise = 0.01, .replay = 512,
+        .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3, .prior_freedom = 2, .prior_precision = 1,
+        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = 512,
     };
     if (!strncmp(world->name, "point", 5)) {
         // Short episodes: more environments for as many rows. A precise goal: less exploration in the end, and
@@ -125,10 +150,37 @@ static int parse_whole(uint64_t *value, const char *text)
     return 0;
 }
 
+static const char *const *words_of(const struct option_row *row)
+{
+    size_t i = 0;
+    while (choices[i].offset != row->offset)
+        i++;
+    return choices[i].words;
+}
+
+static int set_word(uint64_t *at, const struct option_row *row, const char *text, char *why, size_t why_size)
+{
+    const char *const *words = words_of(row);
+    size_t count = (size_t)row->high + 1;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(text, words[i])) {
+            *at = i;
+            return 0;
+        }
+    int used = snprintf(why, why_size, "--%s is one of", row->name);
+    for (size_t i = 0; i < count && used > 0 && (size_t)used < why_size; i++)
+        used += snprintf(why + used, why_size - (size_t)used, " %s", words[i]);
+    if (used > 0 && (size_t)used < why_size)
+        snprintf(why + used, why_size - (size_t)used, ", not \"%s\"", text);
+    return -EINVAL;
+}
+
 static int set_row(struct options *options, const struct option_row *row, const char *text, char *why, size_t why_size)
 {
     char *at = (char *)options + row->offset;
     double value;
+    if (row->type == 'c')
+        return set_word((uint64_t *)(void *)at, row, text, why, why_size);
     if (parse_number(&value, text) || value < row->low || value > row->high
         || (row->type == 'u' && value != floor(value))) {
         snprintf(why, why_size, "--%s takes %s from %g to %g, not \"%s\"", row->name,
@@ -269,13 +321,30 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
         snprintf(why, why_size, "a belief needs --features or --transition");
         return -EINVAL;
     }
+    int shows_noise = options->show_noise && options->noise == NOISE_INFERRED;
+    if (!options->show_mean && !options->show_sd && !shows_noise && !options->show_count) {
+        snprintf(why, why_size, "a policy needs some of --show-mean, --show-sd, --show-noise (inferred) and --show-count");
+        return -EINVAL;
+    }
     return 0;
 }
 
 static double value_of(const struct options *options, const struct option_row *row)
 {
     const char *at = (const char *)options + row->offset;
-    return row->type == 'u' ? (double)*(const uint64_t *)(const void *)at : *(const double *)(const void *)at;
+    return row->type == 'f' ? *(const double *)(const void *)at : (double)*(const uint64_t *)(const void *)at;
+}
+
+// A choice by its word. Width 0: all digits.
+static void print_value(FILE *out, const struct options *options, const struct option_row *row, int width)
+{
+    double value = value_of(options, row);
+    if (row->type == 'c')
+        fprintf(out, "%*s", width, words_of(row)[(size_t)value]);
+    else if (width)
+        fprintf(out, "%*g", width, value);
+    else
+        fprintf(out, "%.17g", value);
 }
 
 void options_help(void)
@@ -309,7 +378,11 @@ void options_help(void)
     options_defaults(&point, world_find("point"), LEARN_GLIBRL, LEARN_PPO);
     for (size_t i = 0; options_row(i); i++) {
         const struct option_row *row = options_row(i);
-        printf("    --%-18s %7g %7g  %s\n", row->name, value_of(&cheetah, row), value_of(&point, row), row->help);
+        printf("    --%-18s ", row->name);
+        print_value(stdout, &cheetah, row, 8);
+        printf(" ");
+        print_value(stdout, &point, row, 8);
+        printf("  %s\n", row->help);
     }
 }
 
@@ -323,8 +396,11 @@ char *options_describe(const struct options *options)
     fprintf(out, "world=%s\nmodel=%s\nalgorithm=%s\nframes=%llu\nseed=%llu\n", options->world->name,
             learn_kind_name(options->kind), learn_algorithm_name(options->algorithm),
             (unsigned long long)options->frames, (unsigned long long)options->seed);
-    for (size_t i = 0; options_row(i); i++)
-        fprintf(out, "%s=%.17g\n", options_row(i)->name, value_of(options, options_row(i)));
+    for (size_t i = 0; options_row(i); i++) {
+        fprintf(out, "%s=", options_row(i)->name);
+        print_value(out, options, options_row(i), 0);
+        fprintf(out, "\n");
+    }
     if (fclose(out)) {
         free(text);
         return NULL;

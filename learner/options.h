@@ -18,6 +18,23 @@ enum learn_kind {
 
 enum learn_algorithm { LEARN_PPO, LEARN_SAC, LEARN_ALGORITHMS };
 
+enum learn_noise {
+    NOISE_INFERRED,  // a posterior of its own
+    NOISE_KNOWN,     // one for all tasks, learnt with the basis: the belief of ALPaCA
+    NOISE_FIXED,     // one for all tasks, as it was given
+};
+
+enum learn_loss {
+    LOSS_EVIDENCE,   // of whole meta-episodes
+    LOSS_ALPACA,     // predictive density of what follows a context of random length
+};
+
+enum learn_space {
+    SPACE_FUNCTION,  // predictions at probes; without probes: the weights
+    SPACE_WEIGHT,
+    SPACE_NATURAL,   // the sufficient statistics, as averages
+};
+
 struct options {
     const struct world *world;
     enum learn_kind kind;
@@ -61,14 +78,22 @@ struct options {
     double basis_early;          // share of them of which the first transitions are used, and not every stride-th
     double basis_norm_limit;
     double freeze;               // share of the frames after which the basis is constant
-    double prior_noise;          // Omega0 / nu0, of unit target variance
+    uint64_t noise;              // enum learn_noise
+    uint64_t loss;               // enum learn_loss
+    double prior_noise;          // variance that the prior expects, of unit target variance
+    double prior_noise_low;      // and a learnt one's floor
+    double prior_freedom;        // degrees of freedom of a target's own marginal, nu0 - d + 1
+    double prior_precision;      // Xi0's diagonal, at first
+    uint64_t learn_mean, learn_precision, learn_noise, learn_freedom;  // which of the prior is learnt
+    uint64_t space;              // enum learn_space
+    uint64_t show_mean, show_sd, show_noise, show_count;  // what the policy is shown of it
     uint64_t replay;             // meta-episodes
 };
 
 // One option of the table that parsing, --help and the checkpoint's configuration share.
 struct option_row {
     const char *name;            // without the dashes
-    char type;                   // 'u' a whole number, 'f' a number
+    char type;                   // 'u' a whole number, 'f' a number, 'c' the place of one of some words
     size_t offset;               // in struct options
     double low, high;            // bounds
     const char *help;

@@ -26,10 +26,15 @@ static int init_basis(struct train *train, enum head_kind kind, size_t features)
     const struct options *o = &train->options;
     size_t d = kind == HEAD_REWARD ? 1 : train->world->observation_dim;
     size_t hidden[] = {o->basis_hidden, o->basis_hidden};
-    // One target: nu0 = 2, two observations' worth. More: so that E[Sigma] exists and is Omega0.
-    double degrees = d == 1 ? 2 : (double)d + 2;
-    double scale = o->prior_noise * (d == 1 ? degrees : 1);
-    int error = basis_init(&own->basis[kind], basis_inputs(train, kind), hidden, features, d, scale, degrees);
+    int inferred = o->noise == NOISE_INFERRED;
+    struct basis_prior prior = {
+        .noise = inferred ? EVIDENCE_NOISE_INFERRED : EVIDENCE_NOISE_KNOWN, .variance = o->prior_noise,
+        .freedom = o->prior_freedom, .precision = o->prior_precision, .learns_mean = o->learn_mean != 0,
+        .learns_precision = o->learn_precision != 0, .variance_low = o->prior_noise_low,
+        .learns_variance = o->noise == NOISE_KNOWN || (inferred && o->learn_noise),
+        .learns_freedom = inferred && o->learn_freedom,
+    };
+    int error = basis_init(&own->basis[kind], basis_inputs(train, kind), hidden, features, d, &prior);
     if (error == 0)
         error = moments_init(&own->targets[kind], d, 0);
     if (error)
@@ -49,7 +54,7 @@ static int start(struct train *train, char *why, size_t why_size)
     struct glibrl *own = train->inferring = calloc(1, sizeof *own);
     if (!own)
         return -ENOMEM;
-    own->probe_count = o->probes;
+    own->probe_count = o->space == SPACE_FUNCTION ? o->probes : 0;
     int error = o->features ? init_basis(train, HEAD_REWARD, o->features) : 0;
     return error == 0 && o->transition ? init_basis(train, HEAD_TRANSITION, o->transition) : error;
 }
@@ -130,6 +135,19 @@ static int learn(struct train *train, char *why, size_t why_size)
     return is_probe_iteration(iteration) ? choose_probes(train, why, why_size) : 0;
 }
 
+static void shape_of_representation(const struct options *o, struct model_shape *shape, enum head_kind kind)
+{
+    int function = o->space == SPACE_FUNCTION && o->probes;
+    shape->heads[kind].kind = o->space == SPACE_NATURAL ? REPRESENTATION_NATURAL
+                              : function                ? REPRESENTATION_FUNCTION
+                                                        : REPRESENTATION_WEIGHT;
+    // Known noise is a constant, and hardly even that once it was rounded: nothing to normalise and show.
+    shape->heads[kind].parts = (o->show_mean ? REPRESENT_MEAN : 0u) | (o->show_sd ? REPRESENT_SD : 0u)
+                               | (o->show_noise && o->noise == NOISE_INFERRED ? REPRESENT_NOISE : 0u)
+                               | (o->show_count ? REPRESENT_COUNT : 0u);
+    shape->heads[kind].probe_count = function ? o->probes : 0;
+}
+
 static void shape(struct train *train, struct model_shape *shape, int last)
 {
     struct glibrl *own = train->inferring;
@@ -139,12 +157,18 @@ static void shape(struct train *train, struct model_shape *shape, int last)
             continue;
         shape->heads[kind].features = own->basis[kind].features;
         shape->heads[kind].hidden[0] = shape->heads[kind].hidden[1] = o->basis_hidden;
-        shape->heads[kind].kind = o->probes ? REPRESENTATION_FUNCTION : REPRESENTATION_WEIGHT;
-        shape->heads[kind].parts = REPRESENT_MEAN | REPRESENT_SD | REPRESENT_NOISE;
-        shape->heads[kind].probe_count = o->probes;
+        shape_of_representation(o, shape, kind);
     }
     if (last)
         shape->landmark_count = own->landmarks.count;
+}
+
+static void fill_noise_prior(struct head *head, const struct basis *basis)
+{
+    double scale[BELIEF_TARGETS_LIMIT];
+    basis_noise_prior(basis, scale, &head->degrees);
+    for (size_t j = 0; j < basis->targets; j++)
+        head->scale[j * basis->targets + j] = scale[j];
 }
 
 static void fill_head(struct train *train, struct model *model, enum head_kind kind)
@@ -158,13 +182,12 @@ static void fill_head(struct train *train, struct model *model, enum head_kind k
     for (size_t i = 0; i < d; i++) {
         head->target_mean[i] = own->targets[kind].mean[i];
         head->target_scale[i] = moments_sd(&own->targets[kind], i);
-        head->scale[i * d + i] = basis->scale;
     }
+    fill_noise_prior(head, basis);
     for (size_t i = 0; i < D; i++)
         head->precision[i * D + i] = exp((double)parameters[basis->log_precision_at + i]);
     for (size_t i = 0; i < D * d; i++)
         head->mean[i] = (double)parameters[basis->mean_at + i];
-    head->degrees = basis->degrees;
 
     size_t width = 2 * obs + act, inputs = basis_inputs(train, kind);
     if (own->work && own->probe_count) {

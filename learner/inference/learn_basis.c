@@ -181,10 +181,17 @@ static void basis_part(void *context, size_t part, unsigned thread)
         size_t limit = (train->replay.steps + o->basis_stride - 1) / o->basis_stride;
         rows = basis_rows(train, job->kind, work->in[thread], work->y[thread], slot, first, stride, limit);
     }
-    work->errors[part] = rows == 0 ? -EDOM
-                                   : basis_evidence(&own->basis[job->kind], &work->values[part],
-                                                    work->gradients + part * work->stride, work->in[thread],
-                                                    work->y[thread], rows, work->scratch[job->kind][thread]);
+    const struct basis *basis = &own->basis[job->kind];
+    struct basis_scratch *scratch = work->scratch[job->kind][thread];
+    float *gradient = work->gradients + part * work->stride;
+    if (rows == 0)
+        work->errors[part] = -EDOM;
+    else if (o->loss == LOSS_EVIDENCE)
+        work->errors[part] = basis_evidence(basis, &work->values[part], gradient, work->in[thread], work->y[thread],
+                                            rows, scratch);
+    else
+        work->errors[part] = basis_ahead(basis, &work->values[part], gradient, work->in[thread], work->y[thread], rows,
+                                         random_below(&stream, (uint32_t)rows), scratch);
 }
 
 static int update_head(struct train *train, enum head_kind kind, size_t update, double rate)

@@ -2,49 +2,17 @@
 // product, in double.
 
 #include "daemon/base/random.h"
-#include "learner/inference/basis.h"
-#include "learner/inference/evidence.h"
 #include "learner/policy/ppo.h"
+#include "tests/learner/differences.h"
 #include "tests/support/suite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const double STEP = 1e-5, TOLERANCE = 1e-7;
-
 static void fill_normal(double *x, size_t count, double sd, struct random_stream *stream)
 {
     for (size_t i = 0; i < count; i++)
         x[i] = sd * random_normal(stream);
-}
-
-typedef double objective(void *context);
-
-// Compares gradient (count) of what `f` says about x with differences; the worst entry is named.
-static void check_gradient(const char *name, double *x, const double *gradient, size_t count, objective *f,
-                           void *context)
-{
-    double scale = 0, worst = -1, numeric_at = 0;
-    size_t where = 0;
-    for (size_t i = 0; i < count; i++)
-        scale = fmax(scale, fabs(gradient[i]));
-    ck_assert_msg(scale > 0, "%s: the gradient is zero", name);
-    for (size_t i = 0; i < count; i++) {
-        double kept = x[i];
-        x[i] = kept + STEP;
-        double up = f(context);
-        x[i] = kept - STEP;
-        double down = f(context);
-        x[i] = kept;
-        double numeric = (up - down) / (2 * STEP), off = fabs(numeric - gradient[i]) / scale;
-        if (off > worst) {
-            worst = off;
-            where = i;
-            numeric_at = numeric;
-        }
-    }
-    ck_assert_msg(worst < TOLERANCE, "%s[%zu]: %.12g, by differences %.12g (relative %.2g)", name, where,
-                  gradient[where], numeric_at, worst);
 }
 
 struct net_case {
@@ -88,11 +56,11 @@ static void check_net(const char *name, int tanh_output, int relu)
     net_objective(&c);
     memcpy(net_doutput(&c.net, dactivations, B), weights, sizeof weights);
     net_backward(&c.net, parameters, gradient, activations, dactivations, in, B);
-    check_gradient(name, parameters, gradient, c.net.count, net_objective, &c);
+    check_against_differences(name, parameters, gradient, c.net.count, net_objective, &c);
 
     // Of the inputs, without that of the parameters too.
     net_dinput(&c.net, parameters, din, dactivations, B);
-    check_gradient("inputs of a net", in, din, B * 5, net_objective, &c);
+    check_against_differences("inputs of a net", in, din, B * 5, net_objective, &c);
     double again[B * 5];
     net_objective(&c);
     memcpy(net_doutput(&c.net, dactivations, B), weights, sizeof weights);
@@ -250,7 +218,7 @@ START_TEST(the_actors_gradient_is_that_of_its_loss)
     ck_assert_double_lt(c.report.clipped, 0.9);
     double gradient[200];
     memcpy(gradient, c.actor.trainee.gradient, c.actor.trainee.count * sizeof *gradient);
-    check_gradient("actor", c.actor.trainee.parameters, gradient, c.actor.trainee.count, actor_objective, &c);
+    check_against_differences("actor", c.actor.trainee.parameters, gradient, c.actor.trainee.count, actor_objective, &c);
     ppo_case_release(&c);
 }
 END_TEST
@@ -264,7 +232,7 @@ START_TEST(the_critics_gradient_is_that_of_its_loss)
         critic_objective(&c);
         double gradient[200];
         memcpy(gradient, c.critic.trainee.gradient, c.critic.trainee.count * sizeof *gradient);
-        check_gradient(clipped ? "clipped critic" : "critic", c.critic.trainee.parameters, gradient,
+        check_against_differences(clipped ? "clipped critic" : "critic", c.critic.trainee.parameters, gradient,
                        c.critic.trainee.count, critic_objective, &c);
         ppo_case_release(&c);
     }
@@ -336,119 +304,6 @@ START_TEST(advantages_are_sums_of_discounted_errors)
 }
 END_TEST
 
-enum { T = 30, D = 5 };
-
-struct evidence_case {
-    struct evidence_prior prior;
-    double phi[T * D], y[T * 3], log_precision[D], mean[D * 3];
-    double dphi[T * D], dlog_precision[D], dmean[D * 3];
-    double *scratch;
-};
-
-static double evidence_objective(void *context)
-{
-    struct evidence_case *c = context;
-    double value;
-    ck_assert_int_eq(evidence(&value, NULL, &c->prior, c->phi, c->y, T, c->scratch), 0);
-    return value;
-}
-
-static void evidence_case_init(struct evidence_case *c, size_t d)
-{
-    struct random_stream stream = random_stream(6, (uint32_t)d, 0, 0);
-    *c = (struct evidence_case){.scratch = calloc(evidence_scratch(T, D, d), sizeof(double))};
-    fill_normal(c->phi, T * D, 0.7, &stream);
-    fill_normal(c->y, T * d, 1, &stream);
-    fill_normal(c->log_precision, D, 1, &stream);
-    fill_normal(c->mean, D * d, 0.5, &stream);
-    c->prior = (struct evidence_prior){D, d, c->log_precision, c->mean, 0.3, (double)d + 2};
-}
-
-START_TEST(the_gradients_of_the_evidence_are_exact)
-{
-    static struct evidence_case c;
-    for (size_t d = 1; d <= 3; d += 2) {
-        evidence_case_init(&c, d);
-        struct evidence_gradient gradient = {c.dphi, c.dlog_precision, c.dmean};
-        double value;
-        ck_assert_int_eq(evidence(&value, &gradient, &c.prior, c.phi, c.y, T, c.scratch), 0);
-        check_gradient("phi", c.phi, c.dphi, T * D, evidence_objective, &c);
-        check_gradient("log precision", c.log_precision, c.dlog_precision, D, evidence_objective, &c);
-        check_gradient("mean", c.mean, c.dmean, D * d, evidence_objective, &c);
-        free(c.scratch);
-    }
-}
-END_TEST
-
-START_TEST(the_evidence_does_not_care_for_the_scale_of_features)
-{
-    // (phi, M0, Xi0) -> (a phi, M0 / a, a^2 Xi0)
-    static struct evidence_case c;
-    evidence_case_init(&c, 3);
-    double before = evidence_objective(&c), a = 1.7;
-    for (size_t i = 0; i < T * D; i++)
-        c.phi[i] *= a;
-    for (size_t i = 0; i < D * 3; i++)
-        c.mean[i] /= a;
-    for (size_t i = 0; i < D; i++)
-        c.log_precision[i] += 2 * log(a);
-    ck_assert_double_eq_tol(evidence_objective(&c), before, 1e-10 * fabs(before));
-    free(c.scratch);
-}
-END_TEST
-
-START_TEST(evidence_of_what_is_not_finite_is_refused)
-{
-    static struct evidence_case c;
-    evidence_case_init(&c, 1);
-    double value;
-    c.y[4] = NAN;
-    ck_assert_int_lt(evidence(&value, NULL, &c.prior, c.phi, c.y, T, c.scratch), 0);
-    c.y[4] = 0;
-    c.phi[7] = INFINITY;
-    ck_assert_int_lt(evidence(&value, NULL, &c.prior, c.phi, c.y, T, c.scratch), 0);
-    free(c.scratch);
-}
-END_TEST
-
-struct basis_case {
-    struct basis basis;
-    struct basis_scratch *scratch;
-    double in[T * 4], y[T * 2];
-};
-
-static double basis_objective(void *context)
-{
-    struct basis_case *c = context;
-    double value;
-    ck_assert_int_eq(basis_evidence(&c->basis, &value, NULL, c->in, c->y, T, c->scratch), 0);
-    return -value;
-}
-
-START_TEST(the_basis_climbs_the_evidence)
-{
-    static struct basis_case c;
-    struct random_stream stream = random_stream(7, 0, 0, 0);
-    size_t hidden[] = {6, 5};
-    ck_assert_int_eq(basis_init(&c.basis, 4, hidden, D, 2, 0.2, 4), 0);
-    basis_start(&c.basis, &stream);
-    c.scratch = basis_scratch_new(&c.basis, T);
-    ck_assert_ptr_nonnull(c.scratch);
-    fill_normal(c.in, T * 4, 1, &stream);
-    fill_normal(c.y, T * 2, 1, &stream);
-    fill_normal(c.basis.trainee.parameters + c.basis.mean_at, D * 2 + D, 0.3, &stream);
-
-    double value, *gradient = calloc(c.basis.trainee.count, sizeof *gradient);
-    for (size_t i = 0; i < c.basis.trainee.count; i++)
-        gradient[i] = NAN;
-    ck_assert_int_eq(basis_evidence(&c.basis, &value, gradient, c.in, c.y, T, c.scratch), 0);
-    check_gradient("basis", c.basis.trainee.parameters, gradient, c.basis.trainee.count, basis_objective, &c);
-    free(gradient);
-    basis_scratch_free(c.scratch);
-    basis_release(&c.basis);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("gradients");
@@ -461,9 +316,5 @@ int main(void)
     SUITE_TEST(suite, an_update_lowers_both_losses);
     SUITE_TEST(suite, an_update_on_numbers_that_are_not_finite_says_so);
     SUITE_TEST(suite, advantages_are_sums_of_discounted_errors);
-    SUITE_TEST(suite, the_gradients_of_the_evidence_are_exact);
-    SUITE_TEST(suite, the_evidence_does_not_care_for_the_scale_of_features);
-    SUITE_TEST(suite, evidence_of_what_is_not_finite_is_refused);
-    SUITE_TEST(suite, the_basis_climbs_the_evidence);
     return suite_finish(suite);
 }

@@ -433,9 +433,10 @@ START_TEST(the_learners_evidence_is_the_daemons)
         }
         for (size_t i = 0; i < D * d; i++)
             mean[i] = random_normal(&stream);
+        double diagonal[4];
         for (size_t i = 0; i < d; i++)
-            scale[i * d + i] = 0.05;
-        struct evidence_prior ours = {D, d, log_precision, mean, 0.05, (double)d + 1};
+            scale[i * d + i] = diagonal[i] = 0.05 + 0.01 * (double)i;
+        struct evidence_prior ours = {D, d, EVIDENCE_NOISE_INFERRED, log_precision, mean, diagonal, (double)d + 1};
         double *scratch = calloc(evidence_scratch(T, D, d), sizeof *scratch), value;
         ck_assert_int_eq(evidence(&value, NULL, &ours, phi, y, T, scratch), 0);
 
