@@ -12,6 +12,8 @@ static const struct world *const worlds[] = {
     &half_cheetah_dir,
     &half_cheetah_vel,
     &half_cheetah_body,
+    &hopper_params,
+    &walker_params,
 };
 
 const struct world *world_at(size_t i)

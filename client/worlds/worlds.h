@@ -10,3 +10,5 @@ extern const struct world half_cheetah;
 extern const struct world half_cheetah_dir;
 extern const struct world half_cheetah_vel;
 extern const struct world half_cheetah_body;
+extern const struct world hopper_params;
+extern const struct world walker_params;

@@ -38,6 +38,8 @@ static const struct {
     {"half-cheetah-dir", 20, 6, 1, 200, 2, 0.97, 0.05},
     {"half-cheetah-vel", 20, 6, 1, 200, 2, 0.97, 0.05},
     {"half-cheetah-body", 17, 6, 10, 200, 2, 0.97, 0.05},
+    {"hopper-params", 11, 3, 41, 200, 2, 0.97, 0.016},
+    {"walker-params", 17, 6, 65, 200, 2, 0.97, 0.016},
 };
 
 START_TEST(worlds_are_found_by_name_and_number)
@@ -136,8 +138,8 @@ START_TEST(the_same_stream_gives_the_same_bits)
         const struct world *world = world_at(i);
         struct world_instance *one = open_world(world), *other = open_world(world);
         size_t size = record(world, one, 11, first);
-        ck_assert_uint_eq(record(world, other, 12, second), size);
-        ck_assert_msg(memcmp(first, second, size), "%s: the seed changes nothing", world->name);
+        ck_assert_msg(record(world, other, 12, second) != size || memcmp(first, second, size),
+                      "%s: the seed changes nothing", world->name);
         record(world, other, 11, second);  // in another instance, and after another episode
         ck_assert_mem_eq(first, second, size);
         record(world, one, 11, second);    // and again in the first
