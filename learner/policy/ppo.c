@@ -190,6 +190,11 @@ double actor_loss(struct actor *actor, const struct experience *experience, cons
     return loss - settings->entropy * entropy;
 }
 
+void actor_dinput(const struct actor *actor, real *dinput, size_t B, const struct ppo_scratch *scratch)
+{
+    net_dinput(&actor->net, actor->trainee.parameters, dinput, scratch->dactivations, B);
+}
+
 double critic_loss(struct critic *critic, const struct experience *experience, const uint32_t *index, size_t B,
                    const struct ppo_settings *settings, struct ppo_scratch *scratch)
 {
@@ -234,7 +239,7 @@ void critic_values(const struct critic *critic, real *values, const real *input,
     }
 }
 
-static void shuffle(uint32_t *order, size_t count, struct random_stream *stream)
+void shuffle_rows(uint32_t *order, size_t count, struct random_stream *stream)
 {
     for (size_t i = count; i > 1; i--) {
         uint32_t j = random_below(stream, (uint32_t)i), swap = order[i - 1];
@@ -249,7 +254,7 @@ static void in_order(uint32_t *order, size_t count)
         order[i] = (uint32_t)i;
 }
 
-static void hold_sd(struct actor *actor, double low)
+void actor_hold_sd(struct actor *actor, double low)
 {
     for (size_t i = actor->log_sd_at; i < actor->trainee.count; i++)
         actor->trainee.parameters[i] = (real)fmax((double)actor->trainee.parameters[i], log(low));
@@ -261,7 +266,7 @@ int actor_update(struct actor *actor, const struct experience *experience, const
     in_order(scratch->order, experience->rows);
     report->epochs = 0;
     for (size_t epoch = 0; epoch < settings->epochs; epoch++) {
-        shuffle(scratch->order, experience->rows, stream);
+        shuffle_rows(scratch->order, experience->rows, stream);
         report->actor_loss = report->entropy = report->divergence = report->clipped = report->actor_norm = 0;
         size_t batches = 0;
         for (size_t first = 0; first < experience->rows; first += settings->minibatch, batches++) {
@@ -270,7 +275,7 @@ int actor_update(struct actor *actor, const struct experience *experience, const
             double norm;
             if (trainee_step(&actor->trainee, rate, settings->norm_limit, settings->epsilon, &norm))
                 return -EDOM;
-            hold_sd(actor, settings->sd_low);
+            actor_hold_sd(actor, settings->sd_low);
             report->actor_norm += norm;
         }
         double share = 1 / (double)batches;
@@ -291,7 +296,7 @@ int critic_update(struct critic *critic, const struct experience *experience, co
 {
     in_order(scratch->order, experience->rows);
     for (size_t epoch = 0; epoch < settings->epochs; epoch++) {
-        shuffle(scratch->order, experience->rows, stream);
+        shuffle_rows(scratch->order, experience->rows, stream);
         report->critic_loss = report->critic_norm = 0;
         size_t batches = 0;
         for (size_t first = 0; first < experience->rows; first += settings->minibatch, batches++) {

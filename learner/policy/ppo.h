@@ -80,6 +80,12 @@ double actor_loss(struct actor *actor, const struct experience *experience, cons
 double critic_loss(struct critic *critic, const struct experience *experience, const uint32_t *index, size_t B,
                    const struct ppo_settings *settings, struct ppo_scratch *scratch);
 
+// After actor_loss of B rows: the loss' gradient by what the actor read of each, (B, inputs).
+void actor_dinput(const struct actor *actor, real *dinput, size_t B, const struct ppo_scratch *scratch);
+// Exploration is brought back to at least `low`.
+void actor_hold_sd(struct actor *actor, double low);
+void shuffle_rows(uint32_t *order, size_t count, struct random_stream *stream);
+
 // values (rows), for input (rows, stride); in pieces that fit the scratch.
 void critic_values(const struct critic *critic, real *values, const real *input, size_t stride, size_t rows,
                    struct ppo_scratch *scratch);
