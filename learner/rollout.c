@@ -109,11 +109,12 @@ int rollout_init(struct rollout *r, const struct world *world, const struct mode
         .envs = zeroes(N, sizeof(struct rollout_env)),
         .workers = zeroes(threads, sizeof(struct rollout_worker)),
         .drawn = zeroes(N * STRATUM * WORLD_TASK_LIMIT, sizeof(double)),
+        .order = zeroes(N * STRATUM, sizeof(uint32_t)),
     };
     r->final_input = zeroes(N * r->finals * model->input_dim, sizeof(float));
     int error = r->observation && r->next_observation && r->action && r->met && r->reward && r->input && r->task
                 && r->log_density && r->end && r->begins && r->final_of && r->returns && r->envs && r->workers
-                && r->drawn && r->final_input ? 0 : -ENOMEM;
+                && r->drawn && r->order && r->final_input ? 0 : -ENOMEM;
     if (error)
         snprintf(why, why_size, "no memory for %zu steps of experience", rows);
     for (size_t e = 0; e < N && !error; e++)
@@ -145,7 +146,7 @@ void rollout_release(struct rollout *r)
     }
     void *const arrays[] = {r->observation, r->next_observation, r->action, r->met, r->reward, r->input, r->task,
                             r->log_density, r->end, r->begins, r->final_of, r->returns, r->envs, r->workers,
-                            r->final_input, r->drawn};
+                            r->final_input, r->drawn, r->order};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     *r = (struct rollout){0};
@@ -344,12 +345,6 @@ static void roll_part(void *context, size_t part, unsigned thread)
         worker->error = step_all(job, worker, first, last - first, t);
 }
 
-static int compare_tasks(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // The first tasks of an iteration are spread over the family: STRATUM times as many are drawn, put in order of their
 // first number, and each environment takes one of its stretch. Each draw is as likely to be taken as any other, so a
 // task has the family's distribution; but no iteration is all of fast tasks, or all of slow ones.
@@ -358,9 +353,15 @@ static void spread_tasks(struct rollout *r, uint64_t seed, uint64_t iteration)
     struct random_stream stream = random_stream(seed, RANDOM_TASK, (uint32_t)iteration, UINT32_MAX);
     for (size_t i = 0; i < r->N * STRATUM; i++)
         r->world->sample_task(&stream, r->drawn + i * WORLD_TASK_LIMIT);
-    qsort(r->drawn, r->N * STRATUM, WORLD_TASK_LIMIT * sizeof *r->drawn, compare_tasks);
+    // By insertion: qsort would allocate.
+    for (uint32_t i = 0; i < r->N * STRATUM; i++) {
+        uint32_t place = i;
+        for (; place > 0 && r->drawn[r->order[place - 1] * WORLD_TASK_LIMIT] > r->drawn[i * WORLD_TASK_LIMIT]; place--)
+            r->order[place] = r->order[place - 1];
+        r->order[place] = i;
+    }
     for (size_t e = 0; e < r->N; e++)
-        memcpy(r->envs[e].task, r->drawn + (e * STRATUM + random_below(&stream, STRATUM)) * WORLD_TASK_LIMIT,
+        memcpy(r->envs[e].task, r->drawn + r->order[e * STRATUM + random_below(&stream, STRATUM)] * WORLD_TASK_LIMIT,
                sizeof r->envs[e].task);
 }
 

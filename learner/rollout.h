@@ -48,6 +48,7 @@ struct rollout {
     struct rollout_env *envs;
     struct rollout_worker *workers;
     double *drawn;                          // tasks, before some are taken (N * strata, WORLD_TASK_LIMIT)
+    uint32_t *order;                        // of them                      (N * strata)
     unsigned threads;
 };
 

@@ -16,7 +16,7 @@
 struct kernels;
 struct random_stream;
 
-// Immutable once made; shared by everybody.
+// Immutable once made, and then shared by everybody; only a training, which is alone with its model, sets it again.
 struct prior;
 
 struct prior_values {
@@ -30,6 +30,9 @@ struct prior_values {
 
 // -EINVAL: a dimension, a value not finite, nu0 too small; -EDOM: not positive definite.
 int prior_new(struct prior **prior, const struct prior_values *values);
+// Other values of the same dimensions; errors as above, the prior is then what it was. Allocates nothing.
+int prior_set(struct prior *prior, const struct prior_values *values);
+void prior_undo(struct prior *prior);  // the last prior_set that went well; once
 void prior_free(struct prior *prior);
 size_t prior_features(const struct prior *prior);
 size_t prior_targets(const struct prior *prior);

@@ -48,55 +48,125 @@ static int log_determinant(double *result, const double *A, size_t n, double *ro
     return 0;
 }
 
+// Working memory of one prior.
+struct prior_room {
+    double *Xi, *mean;                    // (D, D), (D, ld)
+    double *product, *product_low;        // Xi0 M0      (D, ld)
+    double *transposed, *transposed_low;  // M0' Xi0     (d, D)
+    double *square, *square_low;          // -M0' Xi0 M0 (d, ld)
+    double *factor;                       // (n, kernel_padded(n)) of the larger dimension
+};
+
+static struct prior_room *room_new(size_t D, size_t d)
+{
+    size_t ld = kernel_padded(d), largest = D > d ? D : d;
+    struct prior_room *room = calloc(1, sizeof *room);
+    if (!room)
+        return NULL;
+    const struct {
+        double **at;
+        size_t count;
+    } parts[] = {
+        {&room->Xi, D * D}, {&room->mean, D * ld}, {&room->product, D * ld}, {&room->product_low, D * ld},
+        {&room->transposed, d * D}, {&room->transposed_low, d * D}, {&room->square, d * ld},
+        {&room->square_low, d * ld}, {&room->factor, largest * kernel_padded(largest)},
+    };
+    size_t total = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        total += kernel_padded(parts[i].count);
+    double *memory = new_doubles(total);
+    for (size_t i = 0; memory && i < sizeof parts / sizeof *parts; i++) {
+        *parts[i].at = memory;
+        memory += kernel_padded(parts[i].count);
+    }
+    if (room->Xi)
+        return room;
+    free(room);
+    return NULL;
+}
+
+static void room_free(struct prior_room *room)
+{
+    if (room)
+        free(room->Xi);
+    free(room);
+}
+
 // Fills packed and packed_low. Xi0 and Omega0 are read from their lower triangles.
-static int pack(struct prior *prior, const struct prior_values *values)
+static void pack(struct prior *prior, const struct prior_values *values)
 {
     size_t D = prior->D, d = prior->d, ld = kernel_padded(d);
     const struct lanes *lanes = lanes_for(kernels_best());
-    double *Xi = new_doubles(D * D), *mean = new_doubles(D * ld);
-    double *product = new_doubles(D * ld), *product_low = new_doubles(D * ld);      // Xi0 M0
-    double *transposed = new_doubles(d * D), *transposed_low = new_doubles(d * D);  // M0' Xi0
-    double *square = new_doubles(d * ld), *square_low = new_doubles(d * ld);        // -M0' Xi0 M0
-    int error = -ENOMEM;
-    if (!Xi || !mean || !product || !product_low || !transposed || !transposed_low || !square || !square_low)
-        goto done;
-
+    const struct prior_room *room = prior->room;
     for (size_t i = 0; i < D; i++)
         for (size_t k = 0; k < D; k++)
-            Xi[i * D + k] = i >= k ? values->precision[i * D + k] : values->precision[k * D + i];
+            room->Xi[i * D + k] = i >= k ? values->precision[i * D + k] : values->precision[k * D + i];
     for (size_t i = 0; i < D; i++)
-        memcpy(mean + i * ld, values->mean + i * d, d * sizeof *mean);
-    lanes->residual(product, product_low, NULL, NULL, Xi, NULL, D, mean, ld, D, D, d);
+        memcpy(room->mean + i * ld, values->mean + i * d, d * sizeof *room->mean);
+    lanes->residual(room->product, room->product_low, NULL, NULL, room->Xi, NULL, D, room->mean, ld, D, D, d);
     for (size_t i = 0; i < D; i++) {
         for (size_t j = 0; j < d; j++) {
-            transposed[j * D + i] = -product[i * ld + j];
-            transposed_low[j * D + i] = -product_low[i * ld + j];
+            room->transposed[j * D + i] = -room->product[i * ld + j];
+            room->transposed_low[j * D + i] = -room->product_low[i * ld + j];
         }
     }
-    lanes->residual(square, square_low, NULL, NULL, transposed, transposed_low, D, mean, ld, d, D, d);
+    lanes->residual(room->square, room->square_low, NULL, NULL, room->transposed, room->transposed_low, D, room->mean,
+                    ld, d, D, d);
 
     size_t entry = 0;
     for (size_t c = 0; c < D; c++) {
-        for (size_t r = c; r < D; r++, entry++)
-            prior->packed[entry] = Xi[r * D + c];
+        for (size_t r = c; r < D; r++, entry++) {
+            prior->packed[entry] = room->Xi[r * D + c];
+            prior->packed_low[entry] = 0;
+        }
         for (size_t j = 0; j < d; j++, entry++) {
-            prior->packed[entry] = transposed[j * D + c];
-            prior->packed_low[entry] = transposed_low[j * D + c];
+            prior->packed[entry] = room->transposed[j * D + c];
+            prior->packed_low[entry] = room->transposed_low[j * D + c];
         }
     }
     for (size_t c = 0; c < d; c++) {
         for (size_t r = c; r < d; r++, entry++) {
             // Omega0 - square, exactly, then its two leading parts
-            double a = values->scale[r * d + c], b = -square[r * ld + c];
-            double sum = a + b, t = sum - a, lost = (a - (sum - t)) + (b - t) - square_low[r * ld + c];
+            double a = values->scale[r * d + c], b = -room->square[r * ld + c];
+            double sum = a + b, t = sum - a, lost = (a - (sum - t)) + (b - t) - room->square_low[r * ld + c];
             prior->packed[entry] = sum + lost;
             prior->packed_low[entry] = lost - (prior->packed[entry] - sum);
         }
     }
-    error = 0;
-done:
-    free(Xi), free(mean), free(product), free(product_low);
-    free(transposed), free(transposed_low), free(square), free(square_low);
+}
+
+// The half in use and the other one change places.
+void prior_undo(struct prior *prior)
+{
+    struct prior_half now = {prior->degrees, prior->log_det_precision, prior->log_det_scale, prior->packed,
+                             prior->packed_low};
+    prior->degrees = prior->other.degrees;
+    prior->log_det_precision = prior->other.log_det_precision;
+    prior->log_det_scale = prior->other.log_det_scale;
+    prior->packed = prior->other.packed;
+    prior->packed_low = prior->other.packed_low;
+    prior->other = now;
+}
+
+int prior_set(struct prior *prior, const struct prior_values *values)
+{
+    size_t D = prior->D, d = prior->d;
+    if (values->features != D || values->targets != d || !isfinite(values->degrees)
+        || !(values->degrees > (double)d - 1) || !all_finite(values->precision, D * D)
+        || !all_finite(values->mean, D * d) || !all_finite(values->scale, d * d))
+        return -EINVAL;
+    prior_undo(prior);
+    prior->degrees = values->degrees;
+    int error = log_determinant(&prior->log_det_precision, values->precision, D, prior->room->factor);
+    if (!error)
+        error = log_determinant(&prior->log_det_scale, values->scale, d, prior->room->factor);
+    if (!error) {
+        pack(prior, values);
+        // Finite values may still have a product that is not.
+        error = all_finite(prior->packed, belief_entries(D, d)) ? 0 : -EINVAL;
+    }
+    if (error)
+        prior_undo(prior);
     return error;
 }
 
@@ -105,34 +175,19 @@ int prior_new(struct prior **result, const struct prior_values *values)
     size_t D = values->features, d = values->targets;
     if (!D || D > BELIEF_FEATURES_LIMIT || !d || d > BELIEF_TARGETS_LIMIT)
         return -EINVAL;
-    if (!isfinite(values->degrees) || !(values->degrees > (double)d - 1) || !all_finite(values->precision, D * D)
-        || !all_finite(values->mean, D * d) || !all_finite(values->scale, d * d))
-        return -EINVAL;
-
-    int error = -ENOMEM;
-    size_t entries = belief_entries(D, d), largest = D > d ? D : d;
     struct prior *prior = calloc(1, sizeof *prior);
-    double *room = new_doubles(largest * kernel_padded(largest));
-    if (!prior || !room)
-        goto fail;
-    *prior = (struct prior){.D = D, .d = d, .degrees = values->degrees};
-    prior->packed = new_doubles(entries);
-    prior->packed_low = new_doubles(entries);
-    if (!prior->packed || !prior->packed_low)
-        goto fail;
-    if ((error = log_determinant(&prior->log_det_precision, values->precision, D, room))
-        || (error = log_determinant(&prior->log_det_scale, values->scale, d, room)) || (error = pack(prior, values)))
-        goto fail;
-    // Finite values may still have a product that is not.
-    error = -EINVAL;
-    if (!all_finite(prior->packed, entries))
-        goto fail;
-    free(room);
-    *result = prior;
-    return 0;
-fail:
-    free(room);
-    prior_free(prior);
+    if (!prior)
+        return -ENOMEM;
+    size_t entries = belief_entries(D, d);
+    *prior = (struct prior){.D = D, .d = d, .packed = new_doubles(entries), .packed_low = new_doubles(entries),
+                            .room = room_new(D, d)};
+    prior->other = (struct prior_half){.packed = new_doubles(entries), .packed_low = new_doubles(entries)};
+    int complete = prior->packed && prior->packed_low && prior->other.packed && prior->other.packed_low && prior->room;
+    int error = complete ? prior_set(prior, values) : -ENOMEM;
+    if (error)
+        prior_free(prior);
+    else
+        *result = prior;
     return error;
 }
 
@@ -142,6 +197,9 @@ void prior_free(struct prior *prior)
         return;
     free(prior->packed);
     free(prior->packed_low);
+    free(prior->other.packed);
+    free(prior->other.packed_low);
+    room_free(prior->room);
     free(prior);
 }
 
