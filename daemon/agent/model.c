@@ -231,8 +231,8 @@ static int check_symmetric(const double *matrix, size_t n, enum head_kind kind, 
     return 0;
 }
 
-static int make_prior(struct prior **prior, const struct head *head, enum head_kind kind, char *why,
-                      size_t why_size)
+// The head's prior, made or set again.
+static int make_prior(struct head *head, enum head_kind kind, char *why, size_t why_size)
 {
     int error = check_symmetric(head->precision, head->features, kind, "precision", why, why_size);
     if (error == 0)
@@ -246,7 +246,7 @@ static int make_prior(struct prior **prior, const struct head *head, enum head_k
         .features = head->features, .targets = head->targets, .precision = head->precision, .mean = head->mean,
         .scale = head->scale, .degrees = head->degrees,
     };
-    error = prior_new(prior, &values);
+    error = head->prior ? prior_set(head->prior, &values) : prior_new(&head->prior, &values);
     if (error == -ENOMEM)
         return refuse(why, why_size, error, "no memory for the %s head's prior", head_name(kind));
     if (error)
@@ -272,14 +272,19 @@ int model_finish(struct model *model, char *why, size_t why_size)
     int error = check_numbers(model, why, why_size);
     if (error == 0 && model->provenance)
         error = check_provenance(model->provenance, why, why_size);
-    struct prior *priors[HEAD_COUNT] = {0};
-    for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++)
+    int had[HEAD_COUNT], made[HEAD_COUNT] = {0};
+    for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++) {
+        had[kind] = model->heads[kind].prior != NULL;
         if (model->heads[kind].present)
-            error = make_prior(&priors[kind], &model->heads[kind], kind, why, why_size);
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
-        prior_free(error ? priors[kind] : model->heads[kind].prior);
-        if (error == 0)
-            model->heads[kind].prior = priors[kind];
+            made[kind] = (error = make_prior(&model->heads[kind], kind, why, why_size)) == 0;
+    }
+    for (enum head_kind kind = 0; kind < HEAD_COUNT && error; kind++) {
+        if (made[kind] && had[kind]) {
+            prior_undo(model->heads[kind].prior);
+        } else if (made[kind]) {
+            prior_free(model->heads[kind].prior);
+            model->heads[kind].prior = NULL;
+        }
     }
     return error;
 }
