@@ -19,15 +19,18 @@ static inline size_t kernel_padded(size_t count)
     return (count + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
 }
 
+// What a layer does with its sums. Of numbers that are not above zero, ACTIVATION_RELU lets NaN through.
+enum activation { ACTIVATION_NONE, ACTIVATION_TANH, ACTIVATION_RELU };
+
 struct kernels {
     const char *name;  // "generic", "x86-64-v3", "x86-64-v4"
 
-    // out[b][o] = tanh?(bias[o] + sum_i in[b][i] weight[i][o]), i ascending.  Floats.
+    // out[b][o] = activation(bias[o] + sum_i in[b][i] weight[i][o]), i ascending.  Floats.
     //   in (batch, in_stride), weight (inputs, kernel_padded(outputs)), bias (kernel_padded(outputs)),
     //   out (batch, out_stride) with out_stride >= kernel_padded(outputs); in and out do not overlap.
     //   tanh is a rational function of our own, absolute error below 5e-7, |result| <= 1.
     void (*layer)(float *out, size_t out_stride, const float *in, size_t in_stride, const float *weight,
-                  const float *bias, size_t batch, size_t inputs, size_t outputs, int with_tanh);
+                  const float *bias, size_t batch, size_t inputs, size_t outputs, enum activation activation);
 
     // x[i] = tanh(x[i]), the same bits as layer's.  count need not be padded.
     void (*tanh)(float *x, size_t count);

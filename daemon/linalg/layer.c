@@ -43,12 +43,24 @@ void KERNEL(tanh)(float *x, size_t count)
         f32_store_first(x + i, rational_tanh(f32_load_first(x + i, count - i)), count - i);
 }
 
+SIMD_INLINE f32v activated(f32v x, enum activation activation)
+{
+    switch (activation) {
+    case ACTIVATION_TANH:
+        return rational_tanh(x);
+    case ACTIVATION_RELU:
+        return f32_max(f32_all(0), x);
+    default:
+        return x;
+    }
+}
+
 // One pass over a block of rows; a tile begins at some output of it.
 struct pass {
     float *out;
     const float *in, *weight, *bias;
     size_t out_stride, in_stride, columns, inputs;
-    int with_tanh;
+    enum activation activation;
 };
 
 SIMD_INLINE void tile(const struct pass *pass, size_t column, const int rows, const int vectors)
@@ -77,7 +89,7 @@ SIMD_INLINE void tile(const struct pass *pass, size_t column, const int rows, co
         float *out = pass->out + r * pass->out_stride + column;
         SIMD_UNROLL
         for (int v = 0; v < vectors; v++)
-            f32_store(out + v * F32_LANES, pass->with_tanh ? rational_tanh(sum[r][v]) : sum[r][v]);
+            f32_store(out + v * F32_LANES, activated(sum[r][v], pass->activation));
     }
 }
 
@@ -127,11 +139,11 @@ static void strip_of(const struct pass *pass, size_t rows)
 }
 
 void KERNEL(layer)(float *out, size_t out_stride, const float *in, size_t in_stride, const float *weight,
-                   const float *bias, size_t batch, size_t inputs, size_t outputs, int with_tanh)
+                   const float *bias, size_t batch, size_t inputs, size_t outputs, enum activation activation)
 {
     struct pass pass = {.out = out, .in = in, .weight = weight, .bias = bias, .out_stride = out_stride,
                         .in_stride = in_stride, .columns = kernel_padded(outputs), .inputs = inputs,
-                        .with_tanh = with_tanh};
+                        .activation = activation};
     // Blocks of nearly equal height: 64 rows are four of 11 and two of 10, not five of 12 and one of 4.
     for (size_t blocks = (batch + ROWS - 1) / ROWS; blocks; blocks--) {
         size_t rows = (batch + blocks - 1) / blocks;

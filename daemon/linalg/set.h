@@ -10,7 +10,7 @@
 #define KERNEL(name) KERNEL_JOIN(name, KERNEL_SET)
 
 void KERNEL(layer)(float *out, size_t out_stride, const float *in, size_t in_stride, const float *weight,
-                   const float *bias, size_t batch, size_t inputs, size_t outputs, int with_tanh);
+                   const float *bias, size_t batch, size_t inputs, size_t outputs, enum activation activation);
 void KERNEL(tanh)(float *x, size_t count);
 int KERNEL(sum_add)(uint64_t *low, int64_t *high, const int32_t *z, size_t P, int sign);
 int KERNEL(sum_merge)(uint64_t *low, int64_t *high, const uint64_t *other_low, const int64_t *other_high, size_t count,

@@ -14,7 +14,7 @@ static size_t layer_floats(size_t inputs, size_t outputs)
     return (inputs + 1) * kernel_padded(outputs);
 }
 
-int network_init(struct network *network, const size_t *sizes, size_t layer_count, int tanh_output)
+int network_init(struct network *network, const size_t *sizes, size_t layer_count, enum activation output)
 {
     if (layer_count == 0 || layer_count > NETWORK_LAYERS_LIMIT)
         return -EINVAL;
@@ -30,7 +30,8 @@ int network_init(struct network *network, const size_t *sizes, size_t layer_coun
         return -ENOMEM;
     memset(memory, 0, floats * sizeof *memory);
 
-    *network = (struct network){.layer_count = layer_count, .tanh_output = tanh_output, .memory = memory};
+    *network = (struct network){
+        .layer_count = layer_count, .hidden = ACTIVATION_TANH, .output = output, .memory = memory};
     for (size_t i = 0; i < layer_count; i++) {
         struct layer *layer = &network->layers[i];
         layer->inputs = sizes[i];
@@ -73,9 +74,9 @@ void network_forward(const struct network *network, const struct kernels *kernel
         int last = i + 1 == network->layer_count;
         float *to = last ? out : next;
         size_t stride = last ? out_stride : kernel_padded(layer->outputs);
-        // h = tanh(W' h + b)
+        // h = activation(W' h + b)
         kernels->layer(to, stride, in, in_stride, layer->weight, layer->bias, batch, layer->inputs, layer->outputs,
-                       !last || network->tanh_output);
+                       last ? network->output : network->hidden);
         in = to;
         in_stride = stride;
         next = other;

@@ -1,5 +1,5 @@
 #pragma once
-// A feed-forward network for serving: dense layers, tanh between them (and after the last, if asked).
+// A feed-forward network for serving: dense layers, tanh or relu between them, and after the last what is asked.
 //
 // Batch-invariant and width-invariant: an answer has the same bits alone or in any place of a batch, with
 // every instruction set, so who else is connected never changes an answer. Immutable once filled; the
@@ -17,13 +17,14 @@ struct layer {
 
 struct network {
     size_t layer_count;
-    int tanh_output;       // tanh after the last layer too (features)
+    enum activation hidden;  // between the layers; network_init: tanh
+    enum activation output;  // after the last
     struct layer layers[NETWORK_LAYERS_LIMIT];
     float *memory;         // behind all weights
 };
 
 // sizes (layer_count + 1): inputs, hidden..., outputs. Weights start at zero. -EINVAL: a size; -ENOMEM.
-int network_init(struct network *network, const size_t *sizes, size_t layer_count, int tanh_output);
+int network_init(struct network *network, const size_t *sizes, size_t layer_count, enum activation output);
 void network_release(struct network *network);
 
 static inline size_t network_inputs(const struct network *n) { return n->layers[0].inputs; }

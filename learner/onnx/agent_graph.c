@@ -131,8 +131,9 @@ static struct name network(struct builder *b, const struct network *network, con
         snprintf(text, sizeof text, "%.24s.%zu.bias", prefix, l);
         graph_floats(b->graph, text, layer->bias, 1, layer->outputs);
         name = two(b, "Add", product.text, text);
-        if (l + 1 < network->layer_count || network->tanh_output)
-            name = one(b, "Tanh", name.text);
+        enum activation activation = l + 1 < network->layer_count ? network->hidden : network->output;
+        if (activation != ACTIVATION_NONE)
+            name = one(b, activation == ACTIVATION_RELU ? "Relu" : "Tanh", name.text);
     }
     return name;
 }

@@ -13,8 +13,11 @@ void plain_network(double *out, const struct network *network, const double *in)
             y[o] = (double)layer->bias[o];
             for (size_t i = 0; i < layer->inputs; i++)
                 y[o] += x[i] * (double)layer->weight[i * kernel_padded(layer->outputs) + o];
-            if (l + 1 < network->layer_count || network->tanh_output)
+            enum activation activation = l + 1 < network->layer_count ? network->hidden : network->output;
+            if (activation == ACTIVATION_TANH)
                 y[o] = tanh(y[o]);
+            else if (activation == ACTIVATION_RELU)
+                y[o] = fmax(y[o], 0);
         }
         memcpy(x, y, layer->outputs * sizeof *x);
     }
