@@ -10,6 +10,7 @@
 #include "daemon/base/random.h"
 
 #include <pthread.h>
+#include <string.h>
 
 static const uint64_t KEY = 0x62656c6965660001;  // "belief", 0, 1: the first choice of coefficients
 static const uint64_t PRIME = ((uint64_t)1 << 61) - 1;
@@ -125,6 +126,21 @@ struct digest digest_of_entry(size_t r, size_t c, uint64_t low, int64_t high)
         if (r != c)
             weight = add(weight, multiply(u[c], v[r]));
         digest.word[pair] = multiply(weight, residue_of_words(low, high));
+    }
+    return digest;
+}
+
+struct digest digest_of_state(uint64_t count, uint64_t through, const float *state, size_t width)
+{
+    struct digest digest = digest_of_count(count);
+    for (size_t pair = 0; pair < PAIRS; pair++) {
+        unsigned __int128 sum = multiply(coefficient.v[pair][0], reduce(through));
+        for (size_t i = 0; i < width; i++) {
+            uint32_t bits;
+            memcpy(&bits, &state[i], sizeof bits);
+            sum += (unsigned __int128)coefficient.u[pair][i] * bits;
+        }
+        digest.word[pair] = add(digest.word[pair], reduce(sum));
     }
     return digest;
 }

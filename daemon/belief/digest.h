@@ -13,5 +13,9 @@ struct digest digest_of_transition(const int32_t *z, size_t P);
 struct digest digest_of_count(uint64_t count);
 struct digest digest_of_entry(size_t r, size_t c, uint64_t low, int64_t high);
 
+// Of a recurrent state (width <= BELIEF_FEATURES_LIMIT + BELIEF_TARGETS_LIMIT) and its two numbers: a linear form of
+// the state's bits. Zero when all is zero.
+struct digest digest_of_state(uint64_t count, uint64_t through, const float *state, size_t width);
+
 struct digest digest_sum(struct digest a, struct digest b);
 struct digest digest_difference(struct digest a, struct digest b);
