@@ -3,98 +3,16 @@
 // A scratch has the rows of one pass for each network, one posterior for each head, and an empty belief for those
 // who act on the prior. Rows of a batch never meet: whatever is computed for an item is the same alone.
 
-#include "agent.h"
+#include "agent_internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-#include "arena.h"
 #include "daemon/base/random.h"
 
 enum { DRAWS_LIMIT = 256 };
-
-struct head_scratch {
-    float *features;             // phi of each item                           (batch, feature_stride)
-    size_t feature_stride;
-    int32_t *z;                  // fixed point of each item                   (batch, z_stride)
-    size_t z_stride;
-    double *targets;             // y of one item                              (d)
-    struct posterior posterior;
-    struct posterior_group group;
-    struct representation_item *shown;  // what the policy is shown of each item's belief   (batch)
-};
-
-struct agent_scratch {
-    struct arena arena;
-    const struct kernels *kernels;
-    struct head_scratch heads[HEAD_COUNT];
-    struct agent_belief prior;   // empty for ever
-    float *inputs;               // s, a, s' as the basis networks see them    (batch, input_stride)
-    size_t input_stride;
-    float *hidden;               // between the layers of any network
-    float *policy_inputs;        // normalised                                 (batch, policy_stride)
-    size_t policy_stride;
-    float *raw;                  // raw inputs                                 (batch, policy_stride)
-    float *actions;              // policy outputs                             (batch, action_stride)
-    size_t action_stride;
-    double *draw;                // of the reward head's M, for landmarks      (D_R)
-};
-
-size_t agent_belief_size(const struct model *model)
-{
-    size_t size = 0;
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-        if (model->heads[kind].present)
-            size += belief_size(model->heads[kind].features, model->heads[kind].targets);
-    return size;
-}
-
-void agent_belief_init(struct agent_belief *belief, const struct model *model, void *memory)
-{
-    uint8_t *place = memory;
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
-        const struct head *head = &model->heads[kind];
-        belief->heads[kind] = (struct belief){0};
-        if (head->present) {
-            belief_init(&belief->heads[kind], head->features, head->targets, place);
-            place += belief_size(head->features, head->targets);
-        }
-    }
-}
-
-void agent_belief_reset(struct agent_belief *belief)
-{
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-        if (belief->heads[kind].features)
-            belief_reset(&belief->heads[kind]);
-}
-
-uint64_t agent_belief_count(const struct agent_belief *belief)
-{
-    uint64_t count = 0;
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-        if (belief->heads[kind].features)
-            count = belief->heads[kind].count;
-    return count;
-}
-
-// Linear as the heads' own digests are: transition + factor * reward, modulo 2^61 - 1.
-struct digest agent_belief_digest(const struct agent_belief *belief)
-{
-    static const uint64_t prime = ((uint64_t)1 << 61) - 1;
-    static const uint64_t factor[2] = {0x13198a2e03707344, 0x0a4093822299f31d};  // digits of pi
-    struct digest digest = {{0, 0}};
-    const struct belief *transition = &belief->heads[HEAD_TRANSITION], *reward = &belief->heads[HEAD_REWARD];
-    for (int i = 0; i < 2; i++) {
-        unsigned __int128 sum = transition->features ? transition->digest.word[i] : 0;
-        if (reward->features)
-            sum += (unsigned __int128)factor[i] * reward->digest.word[i];
-        digest.word[i] = (uint64_t)(sum % prime);
-    }
-    return digest;
-}
 
 static void place_head(struct arena *arena, struct head_scratch *scratch, const struct head *head)
 {
@@ -123,8 +41,10 @@ static void place(struct arena *arena, struct agent_scratch *scratch, const stru
             size_t floats = network_scratch(&model->heads[kind].basis, AGENT_BATCH_LIMIT);
             hidden = floats > hidden ? floats : hidden;
         }
+    size_t floats = encoder_hidden(model);
+    hidden = floats > hidden ? floats : hidden;
     scratch->hidden = arena_take(arena, hidden, sizeof(float));
-    scratch->input_stride = kernel_padded(head_inputs(model, HEAD_REWARD));
+    scratch->input_stride = kernel_padded(head_inputs(model, HEAD_REWARD) + 1);
     scratch->inputs = arena_take(arena, AGENT_BATCH_LIMIT * scratch->input_stride, sizeof(float));
     scratch->policy_stride = kernel_padded(model->input_dim);
     scratch->policy_inputs = arena_take(arena, AGENT_BATCH_LIMIT * scratch->policy_stride, sizeof(float));
@@ -132,6 +52,7 @@ static void place(struct arena *arena, struct agent_scratch *scratch, const stru
     scratch->action_stride = kernel_padded(model->action_dim);
     scratch->actions = arena_take(arena, AGENT_BATCH_LIMIT * scratch->action_stride, sizeof(float));
     scratch->draw = arena_take(arena, model->heads[HEAD_REWARD].features, sizeof(double));
+    encoder_place(arena, &scratch->encoder, model);
     void *memory = arena_take(arena, agent_belief_size(model), 1);
     if (memory)
         agent_belief_init(&scratch->prior, model, memory);
@@ -217,18 +138,34 @@ static int check_item(const struct model *model, struct observation_item *item)
     return 0;
 }
 
-// [s, a, s'] as the basis networks see them.
-static void fill_inputs(float *restrict row, const struct model *model, const struct observation_item *item)
+static float *add_observation(float *row, const struct model *model, const float *observation)
 {
-    size_t obs = model->observation_dim, act = model->action_dim;
-    normalise(row, item->observation, model->observation_mean, model->observation_scale, model->observation_clip, obs);
-    // [low, high] -> [-1, 1]
-    for (size_t i = 0; i < act; i++) {
+    normalise(row, observation, model->observation_mean, model->observation_scale, model->observation_clip,
+              model->observation_dim);
+    return row + model->observation_dim;
+}
+
+// [low, high] -> [-1, 1]
+static float *add_action(float *row, const struct model *model, const float *action)
+{
+    for (size_t i = 0; i < model->action_dim; i++) {
         float low = model->action_low[i], high = model->action_high[i];
-        row[obs + i] = 2 * ((clip(item->action[i], low, high) - low) / (high - low)) - 1;
+        row[i] = 2 * ((clip(action[i], low, high) - low) / (high - low)) - 1;
     }
-    normalise(row + obs + act, item->next_observation, model->observation_mean, model->observation_scale,
-              model->observation_clip, obs);
+    return row + model->action_dim;
+}
+
+// What the networks see: [s, a, s'] of a basis, [s', a, r] of a recurrent encoder, [s, a, r, s'] of pearl's.
+static void fill_inputs(float *row, const struct model *model, const struct observation_item *item)
+{
+    const struct encoder *encoder = &model->encoder;
+    int is_recurrent = model_is_recurrent(model);
+    row = add_observation(row, model, is_recurrent ? item->next_observation : item->observation);
+    row = add_action(row, model, item->action);
+    if (model->kind == MODEL_PEARL || is_recurrent)
+        *row++ = (item->reward - encoder->reward_mean) / encoder->reward_scale;
+    if (!is_recurrent)
+        add_observation(row, model, item->next_observation);
 }
 
 // y in standard deviations.
@@ -262,6 +199,7 @@ static void round_item(const struct model *model, struct agent_scratch *scratch,
         if (error) {
             item->status = error == -ERANGE ? OBSERVE_OUT_OF_RANGE : OBSERVE_NOT_FINITE;
             item->where_head = (int)kind;
+            item->z[HEAD_TRANSITION] = item->z[HEAD_REWARD] = NULL;
             return;
         }
     }
@@ -275,6 +213,7 @@ void agent_features(const struct model *model, struct agent_scratch *scratch, st
         items[b].status = OBSERVE_ABSORBED;
         items[b].where_head = OBSERVE_WHERE_ITEM;
         items[b].where = 0;
+        items[b].before.width = 0;
         if (check_item(model, &items[b]))
             fill_inputs(scratch->inputs + b * scratch->input_stride, model, &items[b]);
         else
@@ -287,25 +226,27 @@ void agent_features(const struct model *model, struct agent_scratch *scratch, st
                             scratch->heads[kind].feature_stride, scratch->inputs, scratch->input_stride, count,
                             scratch->hidden);
     for (size_t b = 0; b < count; b++) {
+        items[b].z[HEAD_TRANSITION] = items[b].z[HEAD_REWARD] = NULL;
         if (items[b].status == OBSERVE_ABSORBED)
             round_item(model, scratch, &items[b], b);
-        for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-            if (items[b].status != OBSERVE_ABSORBED || !model->heads[kind].present)
-                items[b].z[kind] = NULL;
     }
+    if (model->kind == MODEL_PEARL)
+        encoder_round(model, scratch, items, count);
 }
 
 void agent_observe(const struct model *model, struct agent_scratch *scratch, struct observation_item *items,
                    size_t count)
 {
     agent_features(model, scratch, items, count);
+    if (model_is_recurrent(model))
+        encoder_advance(model, scratch, items, count);
     for (size_t b = 0; b < count; b++)
         for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
             if (items[b].z[kind])
                 belief_add(&items[b].belief->heads[kind], items[b].z[kind]);
 }
 
-static float *raw_row(const struct agent_scratch *scratch, const struct action_item *item, size_t b)
+float *agent_raw_row(const struct agent_scratch *scratch, const struct action_item *item, size_t b)
 {
     return item->input ? item->input : scratch->raw + b * scratch->policy_stride;
 }
@@ -314,12 +255,14 @@ static float *raw_row(const struct agent_scratch *scratch, const struct action_i
 static void fill_raw(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count)
 {
     for (size_t b = 0; b < count; b++) {
-        float *raw = raw_row(scratch, &items[b], b);
+        float *raw = agent_raw_row(scratch, &items[b], b);
         memcpy(raw, items[b].observation, model->observation_dim * sizeof *raw);
         if (model->reads_task)
             memcpy(raw + model->observation_dim, items[b].task, model->task_dim * sizeof *raw);
         items[b].error = 0;
     }
+    if (model_is_recurrent(model) || model->kind == MODEL_PEARL)
+        encoder_show(model, scratch, items, count);
     size_t place = model->observation_dim;
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
         const struct head *head = &model->heads[kind];
@@ -331,7 +274,7 @@ static void fill_raw(const struct model *model, struct agent_scratch *scratch, s
         for (size_t b = 0; b < count; b++) {
             const struct agent_belief *belief = items[b].belief;
             own->shown[b] = (struct representation_item){
-                .out = raw_row(scratch, &items[b], b) + place,
+                .out = agent_raw_row(scratch, &items[b], b) + place,
                 .belief = &(belief ? belief : &scratch->prior)->heads[kind],
                 .z = head->judged && items[b].z && belief ? items[b].z[kind] : NULL,
                 .surprise = &items[b].surprise[kind],
@@ -344,14 +287,34 @@ static void fill_raw(const struct model *model, struct agent_scratch *scratch, s
     }
 }
 
+// One-hot of the highest score, the first of equals.
+static void choose(float *action, const float *scores, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (scores[i] > scores[best])
+            best = i;
+    for (size_t i = 0; i < count; i++)
+        action[i] = i == best;
+}
+
 // Within the bounds; a policy that overflowed has no opinion.
 static int take_action(struct action_item *item, const struct model *model, const float *output)
 {
+    const float *low = model->action_low, *high = model->action_high;
     int error = item->error;
     if (error == 0 && first_not_finite(output, model->action_dim) < model->action_dim)
         error = -EDOM;
-    for (size_t i = 0; i < model->action_dim; i++)
-        item->action[i] = clip(error ? 0 : output[i], model->action_low[i], model->action_high[i]);
+    if (item->output)
+        memcpy(item->output, output, model->action_dim * sizeof *output);
+    if (model->discrete && !error) {
+        choose(item->action, output, model->action_dim);
+        return 0;
+    }
+    for (size_t i = 0; i < model->action_dim; i++) {
+        float mean = model->squash ? low[i] + 0.5f * (output[i] + 1) * (high[i] - low[i]) : output[i];
+        item->action[i] = clip(error ? 0 : mean, low[i], high[i]);
+    }
     return error;
 }
 
@@ -362,7 +325,7 @@ void agent_act(const struct model *model, struct agent_scratch *scratch, struct 
     for (size_t b = 0; b < count; b++) {
         float *row = scratch->policy_inputs + b * scratch->policy_stride;
         if (items[b].error == 0)
-            normalise(row, raw_row(scratch, &items[b], b), model->input_mean, model->input_scale, model->input_clip,
+            normalise(row, agent_raw_row(scratch, &items[b], b), model->input_mean, model->input_scale, model->input_clip,
                       model->input_dim);
         else
             memset(row, 0, model->input_dim * sizeof *row);

@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "daemon/belief/belief.h"
 #include "daemon/policy/refuse.h"
+#include "model_kinds.h"
 #include "tensors.h"
 
 static const char *const name_letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -25,8 +26,6 @@ static int check_head(const struct model_shape *shape, enum head_kind kind, char
     size_t d = kind == HEAD_REWARD ? 1 : shape->observation_dim;
     int function = shape->heads[kind].kind == REPRESENTATION_FUNCTION;
     const char *name = head_name(kind);
-    if (shape->reads_task)
-        return refuse(why, why_size, -EINVAL, "a model that reads the task has no %s head", name);
     if (D < 2 || D > BELIEF_FEATURES_LIMIT)
         return refuse(why, why_size, -EINVAL, "the %s head has %zu features, not 2 to %d", name, D,
                       BELIEF_FEATURES_LIMIT);
@@ -66,24 +65,11 @@ static int check_shape(const struct model_shape *shape, char *why, size_t why_si
         || (shape->landmark_count && (shape->task_dim == 0 || shape->heads[HEAD_REWARD].features == 0)))
         return refuse(why, why_size, -EINVAL, "%zu landmarks: at most %d, with a task and a reward head",
                       shape->landmark_count, MODEL_LANDMARKS_LIMIT);
-    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
-        if (shape->heads[kind].features) {
-            int error = check_head(shape, kind, why, why_size);
-            if (error)
-                return error;
-        }
-    return 0;
-}
-
-static int new_network(struct network *network, size_t inputs, const size_t hidden[2], size_t outputs,
-                       int tanh_output, const char *name, char *why, size_t why_size)
-{
-    size_t sizes[] = {inputs, hidden[0], hidden[1], outputs};
-    int error = network_init(network, sizes, 3, tanh_output);
-    if (error == -EINVAL)
-        return refuse(why, why_size, error, "the %s network's layers are %zu, %zu, %zu, %zu wide, not 1 to %d",
-                      name, inputs, hidden[0], hidden[1], outputs, NETWORK_WIDTH_LIMIT);
-    return error ? refuse(why, why_size, error, "no memory for the %s network", name) : 0;
+    int error = model_kind_check(shape, why, why_size);
+    for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++)
+        if (shape->heads[kind].features)
+            error = check_head(shape, kind, why, why_size);
+    return error;
 }
 
 static void place_head(struct arena *arena, struct head *head)
@@ -110,6 +96,7 @@ static void place(struct arena *arena, struct model *model)
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         if (model->heads[kind].present)
             place_head(arena, &model->heads[kind]);
+    model_kind_place(arena, model);
     size_t D = model->heads[HEAD_REWARD].features;
     model->landmark_features = arena_take(arena, model->landmark_count * D, sizeof(double));
     model->landmark_tasks = arena_take(arena, model->landmark_count * model->task_dim, sizeof(double));
@@ -125,7 +112,7 @@ static void take_shape(struct model *model, const struct model_shape *shape)
     model->task_dim = shape->task_dim;
     model->reads_task = shape->reads_task != 0;
     model->landmark_count = shape->landmark_count;
-    model->input_dim = model->observation_dim + (model->reads_task ? model->task_dim : 0);
+    model->input_dim = model->observation_dim + model_kind_take_shape(model, shape);
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
         struct head *head = &model->heads[kind];
         size_t D = shape->heads[kind].features, d = kind == HEAD_REWARD ? 1 : shape->observation_dim;
@@ -169,12 +156,15 @@ int model_new(struct model **result, const struct model_shape *shape, char *why,
 
     struct arena arena = {0};
     place(&arena, model);
-    error = new_network(&model->policy, model->input_dim, shape->hidden, model->action_dim, 0, "policy", why,
-                        why_size);
+    error = model_network(&model->policy, model->input_dim, shape->hidden, model->action_dim,
+                          model->squash ? ACTIVATION_TANH : ACTIVATION_NONE, "policy", why, why_size);
+    model->policy.hidden = shape->activation == ACTIVATION_RELU ? ACTIVATION_RELU : ACTIVATION_TANH;
     for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++)
         if (model->heads[kind].present)
-            error = new_network(&model->heads[kind].basis, head_inputs(model, kind), shape->heads[kind].hidden,
-                                model->heads[kind].features - 1, 1, head_name(kind), why, why_size);
+            error = model_network(&model->heads[kind].basis, head_inputs(model, kind), shape->heads[kind].hidden,
+                                  model->heads[kind].features - 1, ACTIVATION_TANH, head_name(kind), why, why_size);
+    if (error == 0)
+        error = model_kind_networks(model, shape, why, why_size);
     if (error == 0 && !arena_allocate(&arena))
         error = refuse(why, why_size, -ENOMEM, "no memory for a model");
     if (error) {
@@ -217,6 +207,11 @@ static int check_numbers(const struct model *model, char *why, size_t why_size)
             !isfinite(model->action_high[i] - model->action_low[i]))
             return refuse(why, why_size, -EINVAL, "number %zu of action.low is %g and of action.high %g: no range",
                           i, (double)model->action_low[i], (double)model->action_high[i]);
+    for (size_t i = 0; i < model->action_dim && model->discrete; i++)
+        if (model->action_low[i] != 0 || model->action_high[i] != 1 || model->action_log_sd[i] != 0)
+            return refuse(why, why_size, -EINVAL,
+                          "number %zu of action.low, action.high and action.log_sd are not 0, 1 and 0, as of a "
+                          "discrete policy's", i);
     return 0;
 }
 
@@ -298,6 +293,7 @@ void model_free(struct model *model)
         prior_free(model->heads[kind].prior);
     }
     network_release(&model->policy);
+    model_kind_release(model);
     free(model->provenance);
     free(model->memory);
     free(model);

@@ -4,13 +4,28 @@
 //
 // The learner builds the same struct in memory from its parameters, so that what trains is what serves.
 
+#include "daemon/belief/factors.h"
+#include "daemon/belief/recurrent.h"
 #include "daemon/belief/representation.h"
-#include "daemon/policy/network.h"
+#include "daemon/policy/gru.h"
+
+// How a model infers the task, and so what its belief is.
+enum model_kind {
+    MODEL_GLIBRL,   // Bayesian linear heads: exact sums (belief.h). Alone in answering what only a posterior can
+    MODEL_VARIBAD,  // a recurrent state (recurrent.h), shown as mean and log variance of a latent
+    MODEL_RL2,      // a recurrent state, shown as it is
+    MODEL_PEARL,    // a product of Gaussian factors: exact sums (factors.h)
+    MODEL_ORACLE,   // is told the task: no belief
+    MODEL_NONE,     // the observation only: no belief
+    MODEL_KIND_COUNT
+};
+const char *model_kind_name(enum model_kind kind);  // "glibrl", "varibad", "rl2", "pearl", "oracle", "none"
+int model_kind_find(const char *name);              // or -EINVAL
 
 enum head_kind { HEAD_TRANSITION, HEAD_REWARD, HEAD_COUNT };
 
 enum {
-    MODEL_OBSERVATION_LIMIT = 1024, MODEL_ACTION_LIMIT = 256, MODEL_NAME_LIMIT = 64, MODEL_TASK_LIMIT = 8,
+    MODEL_OBSERVATION_LIMIT = 1024, MODEL_ACTION_LIMIT = 256, MODEL_NAME_LIMIT = 64, MODEL_TASK_LIMIT = 128,
     MODEL_LANDMARKS_LIMIT = 1024, MODEL_PROBES_LIMIT = 64,
     MODEL_PROVENANCE_LIMIT = 1 << 16  // bytes; it travels in replies
 };
@@ -35,24 +50,54 @@ struct head {
     struct prior *prior;          // made by model_finish
 };
 
+// What infers in place of heads. s, s' and a as the basis networks see them, r as (r - reward_mean) / reward_scale.
+//   varibad, rl2   x = relu(E [s', a, r]),  h' = GRU(h, x);  varibad: (mu, log variance) = head h, each (L)
+//   pearl          (u, p) = factor [s, a, r, s'], hidden layers relu; factors.h tells what becomes of them
+struct encoder {
+    size_t latent;                // L; rl2: 0
+    size_t width;                 // H; pearl: 0
+    struct network embedding;     // one layer, relu
+    struct gru gru;
+    struct network head;          // varibad: one layer, 2 L
+    struct network factor;        // pearl: three layers, 2 L
+    float reward_mean, reward_scale;
+};
+
+// What a model can say of the future besides acting, with the latent mean: varibad's decoders. Not served; kept so that
+// its predictions can be judged. Hidden layers relu, outputs means of targets as a head's are:
+//   transition  y = (s' - s - target_mean) / target_scale   from [latent, s, a]
+//   reward      y = (r - target_mean) / target_scale         from [latent, s, a, s']
+struct decoder {
+    int present;
+    size_t targets;               // d
+    struct network network;
+    double *target_mean, *target_scale, *log_sd;  // (d); log_sd of the noise, in units of y
+};
+
 struct model {
     char name[MODEL_NAME_LIMIT];
     char world[MODEL_NAME_LIMIT];     // the task family, e.g. "half-cheetah-vel"
+    enum model_kind kind;
     size_t observation_dim, action_dim, task_dim;
     float *observation_mean, *observation_scale;   // (observation_dim)  scale > 0, divides
     float observation_clip;
     float *action_low, *action_high;  // (action_dim)
-    struct head heads[HEAD_COUNT];
+    struct head heads[HEAD_COUNT];    // glibrl's
+    struct encoder encoder;           // varibad's, rl2's, pearl's
+    struct decoder decoders[HEAD_COUNT];
 
-    // Policy: input = [observation, representation of each present head] (or, for an oracle that is told what the
-    // others must infer, reads_task = 1 and no heads: [observation, task]), normalised by input_mean and
-    // input_scale (divides), clipped to +-input_clip; output the mean action, clipped to [low, high] when served.
-    int reads_task;
+    // Policy: input = [observation, representation], normalised by input_mean and input_scale (divides), clipped to
+    // +-input_clip. The representation is that of each present head; varibad: mean, log variance; rl2: h; pearl:
+    // posterior mean, log variance; oracle: the task; none: nothing. Output: the mean action, clipped to [low, high]
+    // when served; with squash, tanh of it, [-1, 1] mapped to [low, high]; with discrete, a score for each action,
+    // served one-hot (0 and 1 are the bounds): the highest, the first of equals.
+    int reads_task;                   // kind == MODEL_ORACLE
+    int discrete, squash;
     size_t input_dim;
     float *input_mean, *input_scale;  // (input_dim)
     float input_clip;
     struct network policy;
-    float *action_log_sd;             // exploration noise of training, reported to clients   (action_dim)
+    float *action_log_sd;             // exploration noise of training, reported to clients; discrete: 0   (action_dim)
 
     // Landmarks: mean features of transitions that would be ideal in a known task, so that the reward head
     // can be asked which task it believes in. Optional (count 0).
@@ -67,6 +112,7 @@ struct model {
 
 struct model_shape {
     const char *name, *world;
+    enum model_kind kind;             // 0 without heads: oracle if reads_task, else none
     size_t observation_dim, action_dim, task_dim;
     struct {
         size_t features;              // 0: no such head
@@ -75,8 +121,18 @@ struct model_shape {
         unsigned parts;
         size_t probe_count;
     } heads[HEAD_COUNT];
+    struct {
+        size_t embedding, width;      // varibad, rl2
+        size_t latent;                // varibad, pearl
+        size_t hidden[2];             // pearl: the factor network
+    } encoder;
+    struct {
+        size_t hidden[2];             // 0: no such decoder. varibad only
+    } decoders[HEAD_COUNT];
     int reads_task;                   // oracle: no heads
+    int discrete, squash;             // not both
     size_t hidden[2];                 // policy
+    enum activation activation;       // of its hidden layers; ACTIVATION_NONE: tanh
     size_t landmark_count;
 };
 
@@ -93,6 +149,25 @@ int model_load(struct model **model, const char *path, char *why, size_t why_siz
 int model_parse(struct model **model, const uint8_t *bytes, size_t size, char *why, size_t why_size);
 // Same model, same bytes. Replaces the file at once or not at all, and is on disk when it returns.
 int model_save(const struct model *model, const char *path);
+
+static inline int model_is_recurrent(const struct model *m)
+{
+    return m->kind == MODEL_VARIBAD || m->kind == MODEL_RL2;
+}
+
+// Its belief is a sum: order-free, and what was added can be taken away.
+static inline int model_is_exact(const struct model *m) { return m->kind == MODEL_GLIBRL || m->kind == MODEL_PEARL; }
+
+// Numbers of an encoder's input: [s', a, r], or [s, a, r, s'] for pearl.
+static inline size_t encoder_inputs(const struct model *m)
+{
+    return m->observation_dim * (m->kind == MODEL_PEARL ? 2 : 1) + m->action_dim + 1;
+}
+
+static inline size_t decoder_inputs(const struct model *m, enum head_kind kind)
+{
+    return m->encoder.latent + m->observation_dim + m->action_dim + (kind == HEAD_REWARD ? m->observation_dim : 0);
+}
 
 static inline size_t head_inputs(const struct model *m, enum head_kind kind)
 {

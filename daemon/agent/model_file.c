@@ -20,6 +20,8 @@ static const char *const file_format = "beliefd model", *const file_version = "1
 
 static const char *const kind_names[] = {"none", "weight", "function", "natural"};
 
+static const char *const activation_names[] = {"tanh", "relu"};
+
 static const struct {
     const char *name;
     unsigned part;
@@ -147,6 +149,80 @@ static int read_head_shape(struct reader *reader, struct model_shape *shape, enu
     return error ? error : read_hidden(reader, shape->heads[kind].hidden, name);
 }
 
+// 0 to MODEL_TASK_LIMIT.
+static int read_task_dim(struct reader *reader, size_t *task_dim)
+{
+    const char *text = read_text(reader, "", "task_dim", NULL);
+    if (text == NULL)
+        return -EINVAL;
+    size_t digits = strspn(text, "0123456789");
+    if (digits < 1 || digits > 3 || text[digits] != 0 || (digits > 1 && text[0] == '0')
+        || strtoul(text, NULL, 10) > MODEL_TASK_LIMIT)
+        return REFUSE(reader, "metadata \"task_dim\" is \"%.32s\", not 0 to %d", text, MODEL_TASK_LIMIT);
+    *task_dim = strtoul(text, NULL, 10);
+    return 0;
+}
+
+// Kind and policy. Files from before there were kinds tell theirs by what is in them.
+static int read_kind(struct reader *reader, struct model_shape *shape)
+{
+    const char *name = read_text(reader, "", "kind", "");
+    int kind = *name ? model_kind_find(name) : MODEL_GLIBRL;
+    if (kind < 0)
+        return REFUSE(reader, "metadata \"kind\" is \"%.32s\", not glibrl, varibad, rl2, pearl, oracle or none", name);
+    shape->kind = (enum model_kind)kind;
+    const char *activation = read_text(reader, "policy.", "activation", activation_names[0]);
+    if (strcmp(activation, activation_names[0]) != 0 && strcmp(activation, activation_names[1]) != 0)
+        return REFUSE(reader, "metadata \"policy.activation\" is \"%.32s\", not tanh or relu", activation);
+    shape->activation = strcmp(activation, activation_names[0]) == 0 ? ACTIVATION_TANH : ACTIVATION_RELU;
+    int error = read_flag(reader, &shape->discrete, "policy.", "discrete", "0");
+    return error ? error : read_flag(reader, &shape->squash, "policy.", "squash", "0");
+}
+
+// Widths of a layer that must be there, of inputs and outputs that are not zero.
+static int read_layer(struct reader *reader, size_t *inputs, size_t *outputs, const char *name)
+{
+    int error = read_dim(reader, inputs, name, 2, 0);
+    if (error == 0)
+        error = read_dim(reader, outputs, name, 2, 1);
+    if (error == 0 && (*inputs == 0 || *outputs == 0))
+        error = REFUSE(reader, "tensor \"%s\" is %zu by %zu", name, *inputs, *outputs);
+    return error;
+}
+
+// Each width is bounded by what is in the file, so that a small one cannot ask for much memory.
+static int read_encoder_shape(struct reader *reader, struct model_shape *shape)
+{
+    size_t inputs = 0, outputs = 0;
+    int error = 0;
+    if (shape->kind == MODEL_VARIBAD || shape->kind == MODEL_RL2) {
+        error = read_layer(reader, &inputs, &shape->encoder.embedding, "encoder.embedding.0.weight");
+        if (error == 0)
+            error = read_layer(reader, &inputs, &outputs, "encoder.gru.input.0.weight");
+        if (error == 0 && inputs != shape->encoder.embedding)
+            error = REFUSE(reader, "tensor \"encoder.gru.input.0.weight\" does not follow the embedding");
+        if (error == 0)
+            error = read_layer(reader, &shape->encoder.width, &outputs, "encoder.gru.state.0.weight");
+    }
+    if (error == 0 && shape->kind == MODEL_VARIBAD)
+        error = read_layer(reader, &inputs, &shape->encoder.latent, "encoder.head.0.weight");
+    if (error == 0 && shape->kind == MODEL_PEARL)
+        error = read_hidden(reader, shape->encoder.hidden, "encoder.factor");
+    if (error == 0 && shape->kind == MODEL_PEARL)
+        error = read_layer(reader, &inputs, &shape->encoder.latent, "encoder.factor.2.weight");
+    if (error == 0 && shape->encoder.latent % 2)
+        return REFUSE(reader, "the encoder has %zu outputs, an odd number", shape->encoder.latent);
+    shape->encoder.latent /= 2;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++) {
+        char prefix[24], name[40];
+        snprintf(prefix, sizeof prefix, "decoder.%s", head_name(kind));
+        snprintf(name, sizeof name, "%s.0.weight", prefix);
+        if (safetensors_find(reader->file, name))
+            error = read_hidden(reader, shape->decoders[kind].hidden, prefix);
+    }
+    return error;
+}
+
 static int read_shape(struct reader *reader, struct model_shape *shape, int judged[HEAD_COUNT])
 {
     const char *format = read_text(reader, "", "format", NULL);
@@ -160,14 +236,13 @@ static int read_shape(struct reader *reader, struct model_shape *shape, int judg
                       file_version);
     shape->name = read_text(reader, "", "name", NULL);
     shape->world = shape->name ? read_text(reader, "", "world", "") : NULL;
-    const char *task = shape->name ? read_text(reader, "", "task_dim", NULL) : NULL;
-    if (task == NULL)
+    if (shape->name == NULL)
         return -EINVAL;
-    if (task[0] < '0' || task[0] > '9' || task[1] != 0)
-        return REFUSE(reader, "metadata \"task_dim\" is \"%.32s\", not one digit", task);
-    shape->task_dim = (size_t)(task[0] - '0');
-
-    int error = read_flag(reader, &shape->reads_task, "", "reads_task", "0");
+    int error = read_task_dim(reader, &shape->task_dim);
+    if (error == 0)
+        error = read_flag(reader, &shape->reads_task, "", "reads_task", "0");
+    if (error == 0)
+        error = read_kind(reader, shape);
     if (error == 0)
         error = read_dim(reader, &shape->observation_dim, "observation.mean", 1, 0);
     if (error == 0)
@@ -176,6 +251,8 @@ static int read_shape(struct reader *reader, struct model_shape *shape, int judg
         error = read_hidden(reader, shape->hidden, "policy");
     for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++)
         error = read_head_shape(reader, shape, kind, &judged[kind]);
+    if (error == 0)
+        error = read_encoder_shape(reader, shape);
     if (error == 0 && safetensors_find(reader->file, "landmarks.features"))
         error = read_dim(reader, &shape->landmark_count, "landmarks.features", 2, 0);
     return error;
@@ -400,6 +477,9 @@ static int describe(struct safetensors_writer *writer, const struct model *model
     const char *pairs[][2] = {
         {"format", file_format}, {"version", file_version}, {"name", model->name}, {"world", model->world},
         {"task_dim", task_dim}, {"reads_task", model->reads_task ? "1" : "0"},
+        {"kind", model_kind_name(model->kind)}, {"policy.discrete", model->discrete ? "1" : "0"},
+        {"policy.squash", model->squash ? "1" : "0"},
+        {"policy.activation", activation_names[model->policy.hidden == ACTIVATION_RELU]},
     };
     int error = 0;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs && error == 0; i++)

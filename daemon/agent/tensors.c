@@ -67,6 +67,28 @@ static void head(struct list *list, const struct head *head, enum head_kind kind
         matrix(list, prefix, "probes", 1, head->probes, head->representation.probe_count, D, D);
 }
 
+static void encoder(struct list *list, const struct model *model)
+{
+    const struct encoder *encoder = &model->encoder;
+    vector(list, "encoder.", "reward.mean", 0, &encoder->reward_mean, 1, RULE_FINITE);
+    vector(list, "encoder.", "reward.scale", 0, &encoder->reward_scale, 1, RULE_POSITIVE);
+    network(list, "encoder.embedding.", &encoder->embedding);
+    network(list, "encoder.gru.input.", &encoder->gru.input);
+    network(list, "encoder.gru.state.", &encoder->gru.state);
+    network(list, "encoder.head.", &encoder->head);
+    network(list, "encoder.factor.", &encoder->factor);
+}
+
+static void decoder(struct list *list, const struct decoder *decoder, enum head_kind kind)
+{
+    char prefix[24];
+    snprintf(prefix, sizeof prefix, "decoder.%s.", head_name(kind));
+    network(list, prefix, &decoder->network);
+    vector(list, prefix, "target.mean", 1, decoder->target_mean, decoder->targets, RULE_FINITE);
+    vector(list, prefix, "target.scale", 1, decoder->target_scale, decoder->targets, RULE_POSITIVE);
+    vector(list, prefix, "log_sd", 1, decoder->log_sd, decoder->targets, RULE_FINITE);
+}
+
 size_t model_tensors(struct model_tensor tensors[TENSORS_LIMIT], const struct model *model)
 {
     struct list list = {.tensors = tensors};
@@ -79,6 +101,11 @@ size_t model_tensors(struct model_tensor tensors[TENSORS_LIMIT], const struct mo
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         if (model->heads[kind].present)
             head(&list, &model->heads[kind], kind);
+    if (model->encoder.width || model->encoder.latent)
+        encoder(&list, model);
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
+        if (model->decoders[kind].present)
+            decoder(&list, &model->decoders[kind], kind);
     vector(&list, "policy.", "input.mean", 0, model->input_mean, model->input_dim, RULE_FINITE);
     vector(&list, "policy.", "input.scale", 0, model->input_scale, model->input_dim, RULE_POSITIVE);
     vector(&list, "policy.", "input.clip", 0, &model->input_clip, 1, RULE_POSITIVE);

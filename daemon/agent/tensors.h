@@ -4,12 +4,12 @@
 
 #include "model.h"
 
-enum { TENSORS_LIMIT = 48 };  // 43 of a model with everything
+enum { TENSORS_LIMIT = 48 };  // 43 of a glibrl model with everything, fewer of the others
 
 enum tensor_rule { RULE_FINITE, RULE_POSITIVE };
 
 struct model_tensor {
-    char name[32];
+    char name[40];
     int wide;                 // doubles, else floats
     size_t dim_count, dims[2];
     size_t stride;            // numbers from one row to the next; in the file rows are dense

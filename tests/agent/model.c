@@ -235,11 +235,12 @@ static const struct {
     {"\"name\":\"small\"", "\"nam\":\"small\"", "metadata \"name\" is missing"},
     {"\"world\":\"point\"",
      "\"world\":\"pointpointpointpointpointpointpointpointpointpointpointpointpointpoint\"", "the world's name"},
-    {"\"task_dim\":\"2\"", "\"task_dim\":\"9\"", "9 numbers"},
-    {"\"task_dim\":\"2\"", "\"task_dim\":\"two\"", "not one digit"},
+    {"\"task_dim\":\"2\"", "\"task_dim\":\"129\"", "not 0 to 128"},
+    {"\"task_dim\":\"2\"", "\"task_dim\":\"02\"", "not 0 to 128"},
+    {"\"task_dim\":\"2\"", "\"task_dim\":\"two\"", "not 0 to 128"},
     {"\"task_dim\":\"2\"", "\"task_dim\":\"1\"", "landmarks.tasks"},
     {"\"task_dim\":\"2\"", "\"task_dim\":\"0\"", "landmarks"},
-    {"\"reads_task\":\"0\"", "\"reads_task\":\"1\"", "reads the task has no transition head"},
+    {"\"reads_task\":\"0\"", "\"reads_task\":\"1\"", "only an oracle reads the task"},
     {"\"reads_task\":\"0\"", "\"reads_task\":\"no\"", "not \"0\" or \"1\""},
     {"\"reward.judged\":\"1\"", "\"reward.judged\":\"yes\"", "\"reward.judged\" is \"yes\""},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weights\"",
@@ -381,7 +382,7 @@ START_TEST(a_shape_beyond_its_limits_is_refused_with_a_sentence)
         [0 ... 16] = sample_small,
     };
     const char *sentences[] = {
-        "name", "name", "world", "observation has 0", "observation has 1025", "action has 257", "task has 9",
+        "name", "name", "world", "observation has 0", "observation has 1025", "action has 257", "task has 129",
         "has 1 features", "has 257 features", "0 probes", "65 probes", "no such parts", "unknown", "landmarks",
         "policy network", "300 targets", "policy network",
     };
