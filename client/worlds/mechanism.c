@@ -52,9 +52,16 @@ void mechanism_set_task(struct world_instance *instance, const double *task)
         instance->mechanism->build(instance);
 }
 
+static void compute_contact_forces(struct world_instance *instance)
+{
+    if (instance->mechanism->contact_forces)
+        mj_rnePostConstraint(instance->simulation.model, instance->simulation.data);
+}
+
 void mechanism_place(struct world_instance *instance, const double *qpos, const double *qvel, float *observation)
 {
     simulation_place(&instance->simulation, qpos, qvel);
+    compute_contact_forces(instance);
     instance->mechanism->observe(instance, observation);
 }
 
@@ -73,6 +80,17 @@ void mechanism_reset(struct world_instance *instance, const double *task, struct
     mechanism_place(instance, qpos, qvel, observation);
 }
 
+double mechanism_contact_square(const struct world_instance *instance, double limit)
+{
+    const struct simulation *simulation = &instance->simulation;
+    double sum = 0;
+    for (int i = 0; i < 6 * (int)simulation->model->nbody; i++) {
+        double force = fmax(-limit, fmin(limit, simulation->data->cfrc_ext[i]));
+        sum += force * force;
+    }
+    return sum;
+}
+
 int mechanism_act(struct world_instance *instance, const float *action, double scale, double *square)
 {
     struct simulation *simulation = &instance->simulation;
@@ -84,5 +102,9 @@ int mechanism_act(struct world_instance *instance, const float *action, double s
     }
     if (!isfinite((float)*square))  // nor would the reward be
         return -EIO;
-    return simulation_step(simulation, (int)instance->mechanism->frame_skip);
+    int error = simulation_step(simulation, (int)instance->mechanism->frame_skip);
+    if (error)
+        return error;
+    compute_contact_forces(instance);
+    return 0;
 }

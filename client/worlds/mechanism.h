@@ -11,6 +11,7 @@ struct mechanism {
     // A start: every position off by up to this (uniform), every velocity by this (normal, or uniform).
     double position_noise, velocity_noise;
     int velocities_uniform;
+    int contact_forces;  // data->cfrc_ext is computed after a start and after each step
     // Writes the task into the instance's own model, made from the shared one; NULL: a task changes no dynamics,
     // and instances share the model.
     void (*build)(struct world_instance *instance);
@@ -35,6 +36,9 @@ void mechanism_place(struct world_instance *instance, const double *qpos, const 
 // As world.h has it.
 void mechanism_reset(struct world_instance *instance, const double *task, struct random_stream *stream,
                      float *observation);
+
+// The sum of data->cfrc_ext squared, each first clipped to -limit..limit; over all bodies, the world too.
+double mechanism_contact_square(const struct world_instance *instance, double limit);
 
 // Controls are the action times scale, the engine clamps them. *square: |control|^2 before that, what actions cost.
 // 0, or -EIO: the action is no number, so large that its cost is none, or the simulation diverged. Nothing is

@@ -14,6 +14,11 @@ static const struct world *const worlds[] = {
     &half_cheetah_body,
     &hopper_params,
     &walker_params,
+    &ant_dir,
+    &ant_dir_2d,
+    &ant_dir_radians,
+    &ant_goal,
+    &ant_body,
 };
 
 const struct world *world_at(size_t i)

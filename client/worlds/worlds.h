@@ -12,3 +12,8 @@ extern const struct world half_cheetah_vel;
 extern const struct world half_cheetah_body;
 extern const struct world hopper_params;
 extern const struct world walker_params;
+extern const struct world ant_dir;
+extern const struct world ant_dir_2d;
+extern const struct world ant_dir_radians;
+extern const struct world ant_goal;
+extern const struct world ant_body;

@@ -40,6 +40,11 @@ static const struct {
     {"half-cheetah-body", 17, 6, 10, 200, 2, 0.97, 0.05},
     {"hopper-params", 11, 3, 41, 200, 2, 0.97, 0.016},
     {"walker-params", 17, 6, 65, 200, 2, 0.97, 0.016},
+    {"ant-dir", 27, 8, 1, 200, 2, 0.97, 0.05},
+    {"ant-dir-2d", 27, 8, 2, 200, 2, 0.97, 0.05},
+    {"ant-dir-radians", 27, 8, 1, 200, 2, 0.97, 0.05},
+    {"ant-goal", 113, 8, 2, 200, 2, 0.97, 0.05},
+    {"ant-body", 27, 8, 14, 200, 2, 0.97, 0.05},
 };
 
 START_TEST(worlds_are_found_by_name_and_number)

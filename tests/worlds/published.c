@@ -25,6 +25,7 @@ static const struct {
     {"half_cheetah.json", &half_cheetah_vel, STEPS, 1e-7},
     {"hopper.json", &hopper_params, 10, 1e-10},
     {"walker2d.json", &walker_params, 10, 1e-10},
+    {"ant.json", &ant_dir, 10, 1e-10},
 };
 
 // Engine versions round a few derived numbers differently, and the published text is not as round as ours.
