@@ -1,8 +1,7 @@
 // Gridworld: five by five cells, the robot starts in a corner, one cell is the goal and it cannot be seen. Small
 // enough that the best possible behaviour is known exactly; the classic of VariBAD (Zintgraf et al. 2020).
 //
-// The published world has five discrete actions. Here they are five scores and the largest is done, so that one
-// kind of policy serves all worlds.
+// Its five actions are five numbers, of which the largest is done: a world of choices (world.h, `discrete`).
 
 #include "worlds.h"
 
@@ -13,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SIDE = 5, ACTIONS = 5 };
+enum { SIDE = 5, ACTIONS = 5, GOALS = SIDE * SIDE - 4 };
 
 static const int moves[ACTIONS][2] = {{0, 0}, {0, 1}, {1, 0}, {0, -1}, {-1, 0}};  // stay, up, right, down, left
 
@@ -43,16 +42,17 @@ static void close_instance(struct world_instance *instance)
     free(instance);
 }
 
+// Row after row; two cells at the beginning of each of the first two cannot be.
+static void task_at(size_t i, double *task)
+{
+    size_t cell = i < SIDE - 2 ? i + 2 : i + 4;
+    task[0] = (double)(cell % SIDE);
+    task[1] = (double)(cell / SIDE);
+}
+
 static void sample_task(struct random_stream *stream, double *task)
 {
-    int x, y;
-    do {
-        uint32_t cell = random_below(stream, SIDE * SIDE);
-        x = (int)(cell % SIDE);
-        y = (int)(cell / SIDE);
-    } while (!can_be_goal(x, y));
-    task[0] = x;
-    task[1] = y;
+    task_at(random_below(stream, GOALS), task);
 }
 
 static void observe(const struct world_instance *instance, float *observation)
@@ -112,7 +112,7 @@ const struct world gridworld = {
     .summary = "find a hidden goal among 21 cells of a 5 x 5 grid, then stay",
     .observation_dim = 2, .action_dim = ACTIONS, .task_dim = 2,
     .horizon = 15, .episodes = 4, .discount = 0.95,
-    .action_low = -1, .action_high = 1,
+    .action_low = 0, .action_high = 1, .discrete = 1, .task_count = GOALS, .task_at = task_at,
     .task_names = {"goal column", "goal row"}, .task_low = {0, 0}, .task_high = {SIDE - 1, SIDE - 1},
     .open = open_instance, .close = close_instance, .sample_task = sample_task,
     .reset = reset, .step = step, .ideal_task = ideal_task,

@@ -22,6 +22,8 @@ struct world {
     size_t episodes;             // episodes per task in training and evaluation
     double discount;             // that the task family is usually solved with
     float action_low, action_high;
+    int discrete;                // one of action_dim choices: the largest number of an action is done, the first of
+                                 //   equals; policies send a 1 among zeros
     double step_seconds;         // simulated time per step; 0 where that means nothing
     const char *task_names[WORLD_TASK_LIMIT];  // e.g. "target speed (m/s)"; of many like ones only the first
     double task_low[WORLD_TASK_LIMIT], task_high[WORLD_TASK_LIMIT];
@@ -32,6 +34,10 @@ struct world {
 
     // A task (task_dim) from the family's distribution.
     void (*sample_task)(struct random_stream *stream, double *task);
+
+    // A family of finitely many tasks, each as likely: task i (task_dim) of task_count. 0 and NULL for others.
+    size_t task_count;
+    void (*task_at)(size_t i, double *task);
 
     // Start of an episode: sets the task and draws a start; observation (observation_dim).
     void (*reset)(struct world_instance *instance, const double *task, struct random_stream *stream,

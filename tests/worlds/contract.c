@@ -72,7 +72,7 @@ START_TEST(sizes_are_those_of_the_published_tasks)
         ck_assert_uint_eq(world->episodes, published[i].episodes);
         ck_assert_double_eq(world->discount, published[i].discount);
         ck_assert_double_eq_tol(world->step_seconds, published[i].step_seconds, 1e-15);
-        ck_assert_float_eq(world->action_low, -1);
+        ck_assert_float_eq(world->action_low, world->discrete ? 0 : -1);
         ck_assert_float_eq(world->action_high, 1);
         ck_assert_uint_le(world->observation_dim, DIM_LIMIT - 1);
         ck_assert_ptr_nonnull(world->summary);
@@ -109,6 +109,62 @@ START_TEST(tasks_lie_in_the_range_they_are_said_to)
             ck_assert_double_lt(low[k], world->task_low[k] + 0.03 * range);
             ck_assert_double_gt(high[k], world->task_high[k] - 0.03 * range);
         }
+    }
+}
+END_TEST
+
+START_TEST(a_finite_family_is_all_that_is_sampled)
+{
+    for (size_t i = 0; world_at(i); i++) {
+        const struct world *world = world_at(i);
+        ck_assert_int_eq(world->task_count != 0, world->task_at != NULL);
+        struct random_stream stream = random_stream(1, 2, 4, (uint32_t)i);
+        int met[64] = {0};
+        ck_assert_uint_le(world->task_count, 64);
+        for (size_t n = 0; n < 100 * world->task_count; n++) {
+            double sampled[WORLD_TASK_LIMIT], listed[WORLD_TASK_LIMIT];
+            world->sample_task(&stream, sampled);
+            int matches = 0;
+            for (size_t k = 0; k < world->task_count; k++) {
+                world->task_at(k, listed);
+                int same = memcmp(sampled, listed, world->task_dim * sizeof *listed) == 0;
+                met[k] += same;
+                matches += same;
+            }
+            ck_assert_int_eq(matches, 1);
+        }
+        for (size_t k = 0; k < world->task_count; k++)
+            ck_assert_int_gt(met[k], 0);
+    }
+}
+END_TEST
+
+START_TEST(a_world_of_choices_does_the_largest_number)
+{
+    for (size_t i = 0; world_at(i); i++) {
+        const struct world *world = world_at(i);
+        if (!world->discrete)
+            continue;
+        struct world_instance *instance = open_world(world);
+        for (size_t choice = 0; choice < world->action_dim; choice++) {
+            struct random_stream stream = random_stream(1, 2, 5, (uint32_t)i);
+            double task[WORLD_TASK_LIMIT];
+            float first[DIM_LIMIT], second[DIM_LIMIT], rewards[2];
+            float action[DIM_LIMIT] = {0}, scores[DIM_LIMIT];
+            world->sample_task(&stream, task);
+            for (size_t k = 0; k < world->action_dim; k++)
+                scores[k] = k == choice ? 7 : -3.5f * (float)k;
+            action[choice] = 1;
+            struct random_stream start = stream;
+            world->reset(instance, task, &start, first);
+            ck_assert_int_eq(world->step(instance, action, &rewards[0], first), 0);
+            start = stream;
+            world->reset(instance, task, &start, second);
+            ck_assert_int_eq(world->step(instance, scores, &rewards[1], second), 0);
+            ck_assert_mem_eq(first, second, world->observation_dim * sizeof *first);
+            ck_assert_float_eq(rewards[0], rewards[1]);
+        }
+        world->close(instance);
     }
 }
 END_TEST
@@ -257,6 +313,8 @@ int main(void)
     SUITE_TEST(suite, worlds_are_found_by_name_and_number);
     SUITE_TEST(suite, sizes_are_those_of_the_published_tasks);
     SUITE_TEST(suite, tasks_lie_in_the_range_they_are_said_to);
+    SUITE_TEST(suite, a_finite_family_is_all_that_is_sampled);
+    SUITE_TEST(suite, a_world_of_choices_does_the_largest_number);
     SUITE_TEST(suite, the_same_stream_gives_the_same_bits);
     SUITE_TEST(suite, interleaved_instances_do_not_disturb_each_other);
     SUITE_TEST(suite, an_observation_is_written_whole_and_nothing_beside_it);
