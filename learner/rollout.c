@@ -200,11 +200,30 @@ static void mean_actions(const struct model *model, struct rollout_worker *worke
                     worker->input_stride, count, worker->hidden);
 }
 
+// By the softmax of the scores: the first choice up to which the probabilities reach a uniform number.
+static void draw_choice(const struct rollout *r, struct rollout_env *env, const float *score, size_t row)
+{
+    size_t A = r->world->action_dim, choice = 0;
+    float *action = r->action + row * A;
+    double probability[PPO_ACTIONS_LIMIT], at = random_uniform(&env->noise), sum;
+    choice_probabilities(probability, score, A);
+    for (sum = probability[0]; sum < at && choice + 1 < A; sum += probability[choice])
+        choice++;
+    for (size_t i = 0; i < A; i++)
+        action[i] = i == choice;
+    memcpy(r->met + row * A, action, A * sizeof *action);
+    r->log_density[row] = (float)choice_log_density(action, score, A);
+}
+
 static void draw_action(const struct rollout *r, const struct model *model, struct rollout_env *env,
                         const float *mean, size_t row)
 {
     size_t A = r->world->action_dim;
     float *action = r->action + row * A, *met = r->met + row * A;
+    if (r->world->discrete) {
+        draw_choice(r, env, mean, row);
+        return;
+    }
     for (size_t i = 0; i < A; i++) {
         // e_t = memory e_t-1 + sqrt(1 - memory^2) n_t is as wide as n_t, but pushes in one direction for longer.
         double *e = &env->explored[i];

@@ -22,7 +22,7 @@ static int init_nets(struct train *train, struct on_policy *own)
 {
     const struct options *o = &train->options;
     size_t hidden[] = {o->hidden, o->hidden};
-    int error = actor_init(&own->actor, train->input_dim, hidden, train->world->action_dim);
+    int error = actor_init(&own->actor, train->input_dim, hidden, train->world->action_dim, train->world->discrete);
     if (error == 0)
         error = critic_init(&own->critic, train->critic_dim, hidden);
     if (error)
@@ -89,7 +89,7 @@ static void fill(struct train *train, struct model *model)
     if (!own)
         return;
     const real *parameters = own->actor.trainee.parameters;
-    for (size_t i = 0; i < model->action_dim; i++)
+    for (size_t i = 0; i < own->actor.trainee.count - own->actor.log_sd_at; i++)
         model->action_log_sd[i] = parameters[own->actor.log_sd_at + i];
     fill_network(&model->policy, &own->actor.net, parameters);
 }

@@ -43,12 +43,14 @@ void ppo_scratch_free(struct ppo_scratch *scratch)
     free(scratch);
 }
 
-int actor_init(struct actor *actor, size_t inputs, const size_t hidden[PPO_HIDDEN_LAYERS], size_t actions)
+int actor_init(struct actor *actor, size_t inputs, const size_t hidden[PPO_HIDDEN_LAYERS], size_t actions,
+               int discrete)
 {
     size_t sizes[] = {inputs, hidden[0], hidden[1], actions};
     net_init(&actor->net, sizes, 3, 0);
+    actor->discrete = discrete;
     actor->log_sd_at = actor->net.count;
-    return trainee_init(&actor->trainee, actor->net.count + actions);
+    return trainee_init(&actor->trainee, actor->net.count + (discrete ? 0 : actions));
 }
 
 void actor_start(struct actor *actor, double sd, struct random_stream *stream)
@@ -89,6 +91,27 @@ double gaussian_log_density(const real *action, const real *mean, const real *lo
         sum -= 0.5 * z * z + (double)log_sd[i];
     }
     return sum;
+}
+
+double choice_probabilities(double *probability, const real *score, size_t A)
+{
+    double highest = (double)score[0], sum = 0;
+    for (size_t i = 1; i < A; i++)
+        highest = fmax(highest, (double)score[i]);
+    for (size_t i = 0; i < A; i++)
+        sum += probability[i] = exp((double)score[i] - highest);
+    for (size_t i = 0; i < A; i++)
+        probability[i] /= sum;
+    return highest + log(sum);
+}
+
+double choice_log_density(const real *action, const real *score, size_t A)
+{
+    double probability[PPO_ACTIONS_LIMIT], chosen = 0;
+    double log_sum = choice_probabilities(probability, score, A);
+    for (size_t i = 0; i < A; i++)
+        chosen += (double)action[i] * (double)score[i];
+    return chosen - log_sum;
 }
 
 void advantages(real *advantage, real *target, const real *reward, const real *value, const real *value_after,
@@ -138,40 +161,47 @@ static void gather(real *to, const real *from, size_t width, size_t stride, cons
         memcpy(to + b * width, from + index[b] * stride, width * sizeof *to);
 }
 
-double actor_loss(struct actor *actor, const struct experience *experience, const uint32_t *index, size_t B,
-                  const struct ppo_settings *settings, struct ppo_scratch *scratch, struct ppo_report *report)
+// Sums over a minibatch.
+struct surrogate {
+    double loss, divergence, clipped;
+};
+
+// One row's part of -min(ratio A, clip(ratio) A), and its slope in the log density, which vanishes where the clipped
+// one is chosen.
+static double surrogate_add(struct surrogate *sum, const struct experience *experience, uint32_t row,
+                            double log_density, double clip, double share)
 {
-    const struct net *net = &actor->net;
-    size_t A = net->sizes[net->layer_count];
+    double advantage = (double)experience->advantage[row];
+    double log_ratio = log_density - (double)experience->log_density[row];
+    double ratio = exp(log_ratio), bounded = fmin(fmax(ratio, 1 - clip), 1 + clip);
+    int held = ratio * advantage > bounded * advantage;
+    sum->loss -= share * (held ? bounded : ratio) * advantage;
+    sum->divergence += share * (ratio - 1 - log_ratio);
+    sum->clipped += share * (bounded != ratio);
+    return held ? 0 : -share * ratio * advantage;
+}
+
+// Fills the gradients of outputs and log sd; returns the mean entropy.
+static double gaussian_loss(const struct actor *actor, real *dmean, const real *mean,
+                            const struct experience *experience, const uint32_t *index, size_t B,
+                            const struct ppo_settings *settings, struct surrogate *sum)
+{
+    size_t A = actor->trainee.count - actor->log_sd_at;
     const real *log_sd = actor->trainee.parameters + actor->log_sd_at;
     real *dlog_sd = actor->trainee.gradient + actor->log_sd_at;
-    gather(scratch->input, experience->input, net->sizes[0], experience->input_stride, index, B);
-    const real *mean = net_forward(net, actor->trainee.parameters, scratch->activations, scratch->input, B);
-    real *dmean = net_doutput(net, scratch->dactivations, B);
-
-    double loss = 0, divergence = 0, clipped = 0, share = 1 / (double)B, entropy = 0;
-    double inverse[PPO_ACTIONS_LIMIT], z[PPO_ACTIONS_LIMIT];
+    double share = 1 / (double)B, entropy = 0, inverse[PPO_ACTIONS_LIMIT], z[PPO_ACTIONS_LIMIT];
     memset(dlog_sd, 0, A * sizeof *dlog_sd);
     for (size_t i = 0; i < A; i++)
         inverse[i] = exp(-(double)log_sd[i]);
     for (size_t b = 0; b < B; b++) {
         const real *action = experience->action + index[b] * A;
-        double advantage = (double)experience->advantage[index[b]];
         // ln p = sum of -z z / 2 - ln sd - ln(2 pi) / 2,  z = (a - mean) / sd
         double log_density = -0.5 * (double)A * LOG_TWO_PI;
         for (size_t i = 0; i < A; i++) {
             z[i] = ((double)action[i] - (double)mean[b * A + i]) * inverse[i];
             log_density -= 0.5 * z[i] * z[i] + (double)log_sd[i];
         }
-        double log_ratio = log_density - (double)experience->log_density[index[b]];
-        double ratio = exp(log_ratio);
-        double bounded = fmin(fmax(ratio, 1 - settings->clip), 1 + settings->clip);
-        // loss = -min(ratio A, clip(ratio) A); its gradient vanishes where the clipped one is chosen
-        int held = ratio * advantage > bounded * advantage;
-        loss -= share * (held ? bounded : ratio) * advantage;
-        divergence += share * (ratio - 1 - log_ratio);
-        clipped += share * (bounded != ratio);
-        double dlog_density = held ? 0 : -share * ratio * advantage;
+        double dlog_density = surrogate_add(sum, experience, index[b], log_density, settings->clip, share);
         for (size_t i = 0; i < A; i++) {
             dmean[b * A + i] = (real)(dlog_density * z[i] * inverse[i]);
             dlog_sd[i] += (real)(dlog_density * (z[i] * z[i] - 1));
@@ -181,13 +211,49 @@ double actor_loss(struct actor *actor, const struct experience *experience, cons
         entropy += (double)log_sd[i] + 0.5 * (LOG_TWO_PI + 1);
         dlog_sd[i] -= (real)settings->entropy;
     }
+    return entropy;
+}
+
+// The same where the action is a choice:  ln p = a'score - ln sum exp(score),  H = -p' ln p
+//     d ln p / dscore = a - p,   dH / dscore_i = -p_i (ln p_i + H)
+static double choice_loss(real *dscore, const real *score, size_t A, const struct experience *experience,
+                          const uint32_t *index, size_t B, const struct ppo_settings *settings, struct surrogate *sum)
+{
+    double share = 1 / (double)B, entropy = 0, p[PPO_ACTIONS_LIMIT];
+    for (size_t b = 0; b < B; b++) {
+        const real *action = experience->action + index[b] * A, *own = score + b * A;
+        double log_sum = choice_probabilities(p, own, A), chosen = 0, spread = 0;
+        for (size_t i = 0; i < A; i++) {
+            chosen += (double)action[i] * (double)own[i];
+            spread -= p[i] * ((double)own[i] - log_sum);
+        }
+        double dlog_density = surrogate_add(sum, experience, index[b], chosen - log_sum, settings->clip, share);
+        for (size_t i = 0; i < A; i++)
+            dscore[b * A + i] = (real)(dlog_density * ((double)action[i] - p[i])
+                                       + settings->entropy * share * p[i] * ((double)own[i] - log_sum + spread));
+        entropy += share * spread;
+    }
+    return entropy;
+}
+
+double actor_loss(struct actor *actor, const struct experience *experience, const uint32_t *index, size_t B,
+                  const struct ppo_settings *settings, struct ppo_scratch *scratch, struct ppo_report *report)
+{
+    const struct net *net = &actor->net;
+    gather(scratch->input, experience->input, net->sizes[0], experience->input_stride, index, B);
+    const real *out = net_forward(net, actor->trainee.parameters, scratch->activations, scratch->input, B);
+    real *dout = net_doutput(net, scratch->dactivations, B);
+    struct surrogate sum = {0};
+    double entropy = actor->discrete
+        ? choice_loss(dout, out, net->sizes[net->layer_count], experience, index, B, settings, &sum)
+        : gaussian_loss(actor, dout, out, experience, index, B, settings, &sum);
     net_backward(net, actor->trainee.parameters, actor->trainee.gradient, scratch->activations,
                  scratch->dactivations, scratch->input, B);
-    report->actor_loss += loss;
-    report->divergence += divergence;
-    report->clipped += clipped;
+    report->actor_loss += sum.loss;
+    report->divergence += sum.divergence;
+    report->clipped += sum.clipped;
     report->entropy += entropy;
-    return loss - settings->entropy * entropy;
+    return sum.loss - settings->entropy * entropy;
 }
 
 void actor_dinput(const struct actor *actor, real *dinput, size_t B, const struct ppo_scratch *scratch)

@@ -1,6 +1,7 @@
 #pragma once
-// Proximal policy optimisation (Schulman et al. 2017) with a diagonal Gaussian whose sd does not depend on the
-// state, and generalised advantages (Schulman et al. 2016).
+// Proximal policy optimisation (Schulman et al. 2017) with generalised advantages (Schulman et al. 2016). The action
+// is drawn from a diagonal Gaussian whose sd does not depend on the state; or, where it is a choice, from the softmax
+// of the actor's outputs, and is then written as a 1 among zeros.
 //
 // Actor and critic share no parameter and are clipped by themselves, so each is trained over all epochs without
 // waiting for the other: two threads take one each, and one thread takes both with the same bits. The critic is not
@@ -23,9 +24,10 @@ struct ppo_settings {
     double divergence_limit;  // an actor that moved further (nats) leaves out the remaining epochs; 0: none
 };
 
-// The actor's arena: network | log sd (A).
+// The actor's arena: network | log sd (A), of choices none.
 struct actor {
     struct net net;
+    int discrete;
     size_t log_sd_at;
     struct trainee trainee;
 };
@@ -37,7 +39,8 @@ struct critic {
 
 enum { PPO_HIDDEN_LAYERS = 2, PPO_ACTIONS_LIMIT = 256 };
 
-int actor_init(struct actor *actor, size_t inputs, const size_t hidden[PPO_HIDDEN_LAYERS], size_t actions);
+int actor_init(struct actor *actor, size_t inputs, const size_t hidden[PPO_HIDDEN_LAYERS], size_t actions,
+               int discrete);
 void actor_start(struct actor *actor, double sd, struct random_stream *stream);
 void actor_release(struct actor *actor);
 int critic_init(struct critic *critic, size_t inputs, const size_t hidden[PPO_HIDDEN_LAYERS]);
@@ -91,6 +94,10 @@ void critic_values(const struct critic *critic, real *values, const real *input,
                    struct ppo_scratch *scratch);
 
 double gaussian_log_density(const real *action, const real *mean, const real *log_sd, size_t A);
+
+// Of choices: probability (A) is the softmax of score (A); the log probability of the choice `action` (A, one 1).
+double choice_probabilities(double *probability, const real *score, size_t A);  // returns ln sum exp
+double choice_log_density(const real *action, const real *score, size_t A);
 
 // How a row of a trajectory ends.
 enum row_end {

@@ -156,18 +156,21 @@ struct ppo_case {
     uint32_t index[ROWS];
 };
 
-static void ppo_case_init(struct ppo_case *c, int for_actor)
+static void ppo_case_init(struct ppo_case *c, int for_actor, int discrete)
 {
     struct random_stream stream = random_stream(3, 0, 0, 0);
     size_t hidden[] = {7, 5};
     memset(c, 0, sizeof *c);
-    ck_assert_int_eq(actor_init(&c->actor, INPUTS - 1, hidden, ACTIONS), 0);
+    ck_assert_int_eq(actor_init(&c->actor, INPUTS - 1, hidden, ACTIONS, discrete), 0);
     ck_assert_int_eq(critic_init(&c->critic, INPUTS, hidden), 0);
     actor_start(&c->actor, 0.7, &stream);
     critic_start(&c->critic, &stream);
     fill_normal(c->actor.trainee.parameters, c->actor.net.count, 0.3, &stream);
     fill_normal(c->input, ROWS * INPUTS, 1, &stream);
     fill_normal(c->action, ROWS * ACTIONS, 0.8, &stream);
+    for (size_t i = 0; discrete && i < ROWS; i++)
+        for (size_t k = 0; k < ACTIONS; k++)
+            c->action[i * ACTIONS + k] = k == (i / 2) % ACTIONS;
     fill_normal(c->advantage, ROWS, 1, &stream);
     fill_normal(c->value, ROWS, 0.5, &stream);
     fill_normal(c->target, ROWS, 1, &stream);
@@ -183,9 +186,10 @@ static void ppo_case_init(struct ppo_case *c, int for_actor)
     for (size_t i = 0; i < ROWS; i++) {
         double activations[14], row[INPUTS - 1];
         memcpy(row, c->input + i * INPUTS, sizeof row);
-        const double *mean = net_forward(&c->actor.net, c->actor.trainee.parameters, activations, row, 1);
-        c->log_density[i] = gaussian_log_density(c->action + i * ACTIONS, mean,
-                                                 c->actor.trainee.parameters + c->actor.log_sd_at, ACTIONS)
+        const double *out = net_forward(&c->actor.net, c->actor.trainee.parameters, activations, row, 1);
+        const double *action = c->action + i * ACTIONS, *log_sd = c->actor.trainee.parameters + c->actor.log_sd_at;
+        c->log_density[i] = (discrete ? choice_log_density(action, out, ACTIONS)
+                                      : gaussian_log_density(action, out, log_sd, ACTIONS))
                             + random_between(&stream, -0.5, 0.5);
     }
 }
@@ -212,14 +216,37 @@ static double critic_objective(void *context)
 START_TEST(the_actors_gradient_is_that_of_its_loss)
 {
     static struct ppo_case c;
-    ppo_case_init(&c, 1);
-    actor_objective(&c);
-    ck_assert_double_gt(c.report.clipped, 0.1);
-    ck_assert_double_lt(c.report.clipped, 0.9);
-    double gradient[200];
-    memcpy(gradient, c.actor.trainee.gradient, c.actor.trainee.count * sizeof *gradient);
-    check_against_differences("actor", c.actor.trainee.parameters, gradient, c.actor.trainee.count, actor_objective, &c);
-    ppo_case_release(&c);
+    for (int discrete = 0; discrete < 2; discrete++) {
+        ppo_case_init(&c, 1, discrete);
+        c.settings.entropy = 0.3;
+        actor_objective(&c);
+        ck_assert_double_gt(c.report.clipped, 0.1);
+        ck_assert_double_lt(c.report.clipped, 0.9);
+        double gradient[200];
+        memcpy(gradient, c.actor.trainee.gradient, c.actor.trainee.count * sizeof *gradient);
+        check_against_differences(discrete ? "actor of choices" : "actor", c.actor.trainee.parameters, gradient,
+                                  c.actor.trainee.count, actor_objective, &c);
+        ppo_case_release(&c);
+    }
+}
+END_TEST
+
+START_TEST(choices_are_drawn_from_the_softmax_of_their_scores)
+{
+    // Scores far from zero, where exp alone would overflow or vanish; they differ by ln 2 and ln 4.
+    static const double offsets[] = {0, 1000, -1000};
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        double score[3], p[3];
+        for (size_t k = 0; k < 3; k++)
+            score[k] = offsets[i] + (double)k * log(2);
+        double log_sum = choice_probabilities(p, score, 3);
+        ck_assert_double_eq_tol(log_sum, offsets[i] + log(7), 1e-12);
+        for (size_t k = 0; k < 3; k++) {
+            const double action[] = {k == 0, k == 1, k == 2};
+            ck_assert_double_eq_tol(p[k], (double)(1 << k) / 7, 1e-12);
+            ck_assert_double_eq_tol(choice_log_density(action, score, 3), log(p[k]), 1e-12);
+        }
+    }
 }
 END_TEST
 
@@ -227,7 +254,7 @@ START_TEST(the_critics_gradient_is_that_of_its_loss)
 {
     static struct ppo_case c;
     for (int clipped = 0; clipped < 2; clipped++) {
-        ppo_case_init(&c, 0);
+        ppo_case_init(&c, 0, 0);
         c.settings.value_clip = clipped ? 0.4 : 0;
         critic_objective(&c);
         double gradient[200];
@@ -243,7 +270,7 @@ START_TEST(an_update_lowers_both_losses)
 {
     static struct ppo_case c;
     for (int actor = 0; actor < 2; actor++) {
-        ppo_case_init(&c, actor);
+        ppo_case_init(&c, actor, 0);
         c.settings.epochs = 30;
         struct random_stream stream = random_stream(4, 0, 0, 0);
         double before = actor ? actor_objective(&c) : critic_objective(&c);
@@ -261,11 +288,11 @@ START_TEST(an_update_on_numbers_that_are_not_finite_says_so)
 {
     static struct ppo_case c;
     struct random_stream stream = random_stream(4, 0, 0, 0);
-    ppo_case_init(&c, 1);
+    ppo_case_init(&c, 1, 0);
     c.advantage[3] = NAN;
     ck_assert_int_lt(actor_update(&c.actor, &c.experience, &c.settings, 1e-3, &stream, c.scratch, &c.report), 0);
     ppo_case_release(&c);
-    ppo_case_init(&c, 0);
+    ppo_case_init(&c, 0, 0);
     c.target[3] = INFINITY;
     ck_assert_int_lt(critic_update(&c.critic, &c.experience, &c.settings, 1e-3, &stream, c.scratch, &c.report), 0);
     ppo_case_release(&c);
@@ -312,6 +339,7 @@ int main(void)
     SUITE_TEST(suite, adam_follows_its_paper);
     SUITE_TEST(suite, a_gradient_that_is_not_finite_changes_nothing);
     SUITE_TEST(suite, the_actors_gradient_is_that_of_its_loss);
+    SUITE_TEST(suite, choices_are_drawn_from_the_softmax_of_their_scores);
     SUITE_TEST(suite, the_critics_gradient_is_that_of_its_loss);
     SUITE_TEST(suite, an_update_lowers_both_losses);
     SUITE_TEST(suite, an_update_on_numbers_that_are_not_finite_says_so);

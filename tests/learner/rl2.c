@@ -44,7 +44,7 @@ static void rl2_case_init(struct rl2_case *c)
     memset(c, 0, sizeof *c);
     sequence_init(&c->sequence, INPUTS, 6, H);
     ck_assert_int_eq(trainee_init(&c->encoder, c->sequence.count), 0);
-    ck_assert_int_eq(actor_init(&c->actor, WIDTH, hidden, ACTIONS), 0);
+    ck_assert_int_eq(actor_init(&c->actor, WIDTH, hidden, ACTIONS, 0), 0);
     ck_assert_int_eq(recurrent_pass_init(&c->pass, &c->sequence, &c->actor.net, C, B), 0);
     sequence_start(&c->sequence, c->encoder.parameters, &stream);
     actor_start(&c->actor, 0.7, &stream);
