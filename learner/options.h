@@ -55,7 +55,7 @@ struct options {
     uint64_t envs;
     uint64_t epochs, minibatch, hidden;
     double rate, rate_hold, rate_end;  // Adam's: constant until rate_hold of the frames, then linear to rate_end times
-    double clip, value_clip, entropy, norm_limit, epsilon;
+    double clip, value_clip, entropy, entropy_end, norm_limit, epsilon;
     double discount, trace;      // of returns; of the advantages' tail
     double sd, sd_low;           // exploration: first, and never below
     double memory;               // of exploration: correlation of one step's noise with the next's
@@ -64,7 +64,8 @@ struct options {
     double rate_high;            // and never above
     double input_clip;           // of normalised inputs, standard deviations
     double window;               // of the input normaliser, iterations; 0: all
-    uint64_t critic_sees_task;
+    uint64_t across;             // returns run on through the episodes of a task
+    uint64_t critic_sees_task, critic_sees_time;
     uint64_t clamp_actions;      // the world meets actions clipped to its bounds
 
     // Basis and belief.

@@ -102,6 +102,7 @@ int rollout_init(struct rollout *r, const struct world *world, const struct mode
         .input = zeroes(rows * model->input_dim, sizeof(float)),
         .task = zeroes(rows * world->task_dim, sizeof(float)),
         .log_density = zeroes(rows, sizeof(float)),
+        .clock = zeroes(CLOCK * rows, sizeof(float)),
         .end = zeroes(rows, 1),
         .begins = zeroes(rows, 1),
         .final_of = zeroes(rows, sizeof(int32_t)),
@@ -113,8 +114,8 @@ int rollout_init(struct rollout *r, const struct world *world, const struct mode
     };
     r->final_input = zeroes(N * r->finals * model->input_dim, sizeof(float));
     int error = r->observation && r->next_observation && r->action && r->met && r->reward && r->input && r->task
-                && r->log_density && r->end && r->begins && r->final_of && r->returns && r->envs && r->workers
-                && r->drawn && r->order && r->final_input ? 0 : -ENOMEM;
+                && r->log_density && r->clock && r->end && r->begins && r->final_of && r->returns && r->envs
+                && r->workers && r->drawn && r->order && r->final_input ? 0 : -ENOMEM;
     if (error)
         snprintf(why, why_size, "no memory for %zu steps of experience", rows);
     for (size_t e = 0; e < N && !error; e++)
@@ -145,8 +146,8 @@ void rollout_release(struct rollout *r)
         free(r->workers[t].hidden);
     }
     void *const arrays[] = {r->observation, r->next_observation, r->action, r->met, r->reward, r->input, r->task,
-                            r->log_density, r->end, r->begins, r->final_of, r->returns, r->envs, r->workers,
-                            r->final_input, r->drawn, r->order};
+                            r->log_density, r->clock, r->end, r->begins, r->final_of, r->returns, r->envs,
+                            r->workers, r->final_input, r->drawn, r->order};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     *r = (struct rollout){0};
@@ -260,6 +261,8 @@ static int move_on(const struct rollout_job *job, struct rollout_worker *worker,
     int by_time = !failed && env->step == r->world->horizon;
     if (failed)
         r->end[row] = ROW_FAILED;
+    else if (by_time && r->across)
+        r->end[row] = env->episode + 1 < r->episodes ? ROW_GOES_ON : ROW_FAILED;
     else if (by_time || t + 1 == r->T) {
         r->end[row] = ROW_STOPPED;
         int error = see_final(job, worker, env, e, row);
@@ -307,6 +310,8 @@ static int step_all(const struct rollout_job *job, struct rollout_worker *worker
         memcpy(r->task + row * task, env->task_float, task * sizeof(float));
         r->end[row] = ROW_GOES_ON;
         r->final_of[row] = -1;
+        r->clock[CLOCK * row] = 2 * (float)env->step / (float)r->world->horizon - 1;
+        r->clock[CLOCK * row + 1] = 2 * (float)env->episode / (float)r->episodes - 1;
         draw_action(r, job->model, env, worker->means + i * worker->mean_stride, row);
         status[i] = r->world->step(env->instance, r->met + row * act, &r->reward[row], env->observation);
         if (status[i] < 0) {
@@ -370,6 +375,13 @@ static void roll_part(void *context, size_t part, unsigned thread)
 static void spread_tasks(struct rollout *r, uint64_t seed, uint64_t iteration)
 {
     struct random_stream stream = random_stream(seed, RANDOM_TASK, (uint32_t)iteration, UINT32_MAX);
+    if (r->world->task_count) {
+        // Every task as often as any other, but for what does not come out even.
+        size_t first = random_below(&stream, (uint32_t)r->world->task_count);
+        for (size_t e = 0; e < r->N; e++)
+            r->world->task_at((first + e) % r->world->task_count, r->envs[e].task);
+        return;
+    }
     for (size_t i = 0; i < r->N * STRATUM; i++)
         r->world->sample_task(&stream, r->drawn + i * WORLD_TASK_LIMIT);
     // By insertion: qsort would allocate.

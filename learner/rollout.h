@@ -25,10 +25,13 @@ struct rollout_returns {
     uint64_t diverged;       // steps that the simulation could not do
 };
 
+enum { CLOCK = 2 };
+
 struct rollout {
     const struct world *world;
     size_t N, T, episodes, input_dim;
     int clamp_actions;
+    int across;              // an episode's end is no end, but the last one's
     double memory;           // of the exploring noise
     size_t finals;           // most rows of an environment that end by time
     // Of every step; rows are (environment, step).
@@ -39,6 +42,7 @@ struct rollout {
     float *input;                           // the policy's, raw (N, T, input_dim)
     float *task;                            // (N, T, task_dim)
     float *log_density;                     // (N, T)
+    float *clock;                           // how far in the episode, and in the episodes: [-1, 1] (N, T, CLOCK)
     uint8_t *end;                           // enum row_end (N, T)
     uint8_t *begins;                        // a meta-episode begins with this row (N, T)
     // Of steps that end by time: what the policy would have seen next.

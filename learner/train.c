@@ -48,6 +48,7 @@ static int build(struct train *train, char *why, size_t why_size)
     if (error == 0)
         error = rollout_init(&train->rollout, world, train->model, o->envs, o->clamp_actions != 0, o->memory,
                              pool_threads(train->pool), why, why_size);
+    train->rollout.across = o->across != 0;
     if (error == 0 && train->inference->ready)
         error = train->inference->ready(train, why, why_size);
     return error;

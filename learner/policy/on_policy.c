@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct ppo_settings settings_of(const struct options *o)
+static struct ppo_settings settings_of(const struct options *o, double progress)
 {
     return (struct ppo_settings){
         .epochs = o->epochs, .minibatch = o->minibatch, .clip = o->clip, .value_clip = o->value_clip,
-        .entropy = o->entropy, .norm_limit = o->norm_limit, .epsilon = o->epsilon, .sd_low = o->sd_low,
+        .entropy = o->entropy * pow(o->entropy_end, progress), .norm_limit = o->norm_limit, .epsilon = o->epsilon, .sd_low = o->sd_low,
         .divergence_limit = o->divergence_limit,
     };
 }
@@ -24,7 +24,7 @@ static int init_nets(struct train *train, struct on_policy *own)
     size_t hidden[] = {o->hidden, o->hidden};
     int error = actor_init(&own->actor, train->input_dim, hidden, train->world->action_dim, train->world->discrete);
     if (error == 0)
-        error = critic_init(&own->critic, train->critic_dim, hidden);
+        error = critic_init(&own->critic, own->critic_dim, hidden);
     if (error)
         return error;
     struct random_stream actor = random_stream(o->seed, RANDOM_PARAMETERS, 0, 0);
@@ -41,12 +41,15 @@ static int start(struct train *train, char *why, size_t why_size)
     const struct options *o = &train->options;
     size_t rows = train->rows, finals = o->envs * rollout_finals(train->world);
     struct on_policy *own = train->acting = calloc(1, sizeof *own);
-    if (!own || init_nets(train, own))
+    if (!own)
+        return -ENOMEM;
+    own->critic_dim = train->critic_dim + (o->critic_sees_time ? CLOCK : 0);
+    if (init_nets(train, own))
         return -ENOMEM;
     own->steering = 1;
-    own->input = malloc(rows * train->critic_dim * sizeof(float));
+    own->input = malloc(rows * own->critic_dim * sizeof(float));
     own->reward = malloc(5 * rows * sizeof(float));
-    own->final_input = malloc(finals * (train->critic_dim + 1) * sizeof(float));
+    own->final_input = malloc(finals * (own->critic_dim + 1) * sizeof(float));
     own->discounted = calloc(o->envs, sizeof(double));
     own->actor_scratch = ppo_scratch_new(&own->actor.net, o->minibatch, rows);
     own->critic_scratch = ppo_scratch_new(&own->critic.net, o->minibatch, rows);
@@ -57,7 +60,7 @@ static int start(struct train *train, char *why, size_t why_size)
     own->target = own->advantage + rows;
     own->value = own->target + rows;
     own->value_after = own->value + rows;
-    own->final_value = own->final_input + finals * train->critic_dim;
+    own->final_value = own->final_input + finals * own->critic_dim;
     return 0;
 }
 
@@ -148,6 +151,15 @@ static void scale_rewards(struct train *train)
         own->reward[row] = (float)((double)r->reward[row] / sd);
 }
 
+// What the critic sees of a row, or of what would have followed it.
+static void fill_row(const struct train *train, float *out, const float *raw, size_t row)
+{
+    const struct on_policy *own = train->acting;
+    const struct rollout *r = &train->rollout;
+    train_policy_row(train, out, raw, r->task + row * train->world->task_dim);
+    memcpy(out + train->critic_dim, r->clock + row * CLOCK, (own->critic_dim - train->critic_dim) * sizeof *out);
+}
+
 // Part e of the preparation: normalised inputs, values and advantages of one environment.
 static void prepare(void *context, size_t e, unsigned thread)
 {
@@ -155,12 +167,11 @@ static void prepare(void *context, size_t e, unsigned thread)
     struct train *train = context;
     struct on_policy *own = train->acting;
     const struct rollout *r = &train->rollout;
-    size_t width = train->critic_dim, task = train->world->task_dim;
     for (size_t row = e * r->T; row < (e + 1) * r->T; row++) {
-        train_policy_row(train, own->input + row * width, r->input + row * r->input_dim, r->task + row * task);
+        fill_row(train, own->input + row * own->critic_dim, r->input + row * r->input_dim, row);
         if (r->final_of[row] >= 0)
-            train_policy_row(train, own->final_input + (size_t)r->final_of[row] * width,
-                          r->final_input + (size_t)r->final_of[row] * r->input_dim, r->task + row * task);
+            fill_row(train, own->final_input + (size_t)r->final_of[row] * own->critic_dim,
+                     r->final_input + (size_t)r->final_of[row] * r->input_dim, row);
     }
 }
 
@@ -169,8 +180,8 @@ static void evaluate_critic(struct train *train)
     struct on_policy *own = train->acting;
     const struct rollout *r = &train->rollout;
     size_t finals = r->N * r->finals;
-    critic_values(&own->critic, own->value, own->input, train->critic_dim, train->rows, own->critic_scratch);
-    critic_values(&own->critic, own->final_value, own->final_input, train->critic_dim, finals,
+    critic_values(&own->critic, own->value, own->input, own->critic_dim, train->rows, own->critic_scratch);
+    critic_values(&own->critic, own->final_value, own->final_input, own->critic_dim, finals,
                   own->critic_scratch);
     for (size_t row = 0; row < train->rows; row++)
         own->value_after[row] = r->final_of[row] >= 0 ? own->final_value[r->final_of[row]] : 0;
@@ -231,10 +242,10 @@ static int learn(struct train *train, char *why, size_t why_size)
     pool_run(train->pool, prepare, train, train->rollout.N);
     evaluate_critic(train);
     struct update update = {
-        .train = train, .settings = settings_of(&train->options),
+        .train = train, .settings = settings_of(&train->options, train_progress(train)),
         .rate = {planned_rate(train), actor_rate(train)},
         .experience = {
-            .rows = train->rows, .input = own->input, .input_stride = train->critic_dim,
+            .rows = train->rows, .input = own->input, .input_stride = own->critic_dim,
             .action = train->rollout.action, .log_density = train->rollout.log_density,
             .advantage = own->advantage, .value = own->value, .target = own->target,
         },

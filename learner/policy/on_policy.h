@@ -7,6 +7,7 @@
 struct on_policy {
     struct actor actor;
     struct critic critic;
+    size_t critic_dim;                 // the training's, and the clock if the critic is told
     double steering;                   // of the step size
     double returned[3];                // count, mean and squared deviations of the discounted return
     double *discounted;                // of each environment, for the reward's scale (envs)
