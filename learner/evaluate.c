@@ -124,7 +124,10 @@ static void play_part(void *context, size_t part, unsigned thread)
     for (size_t i = 0; i < count; i++) {
         struct lane *lane = &team->lanes[i];
         struct random_stream stream = random_stream(run->seed, PURPOSE, (uint32_t)(first + i), 0);
-        run->world->sample_task(&stream, lane->task);
+        if (run->world->task_count)
+            run->world->task_at((first + i) % run->world->task_count, lane->task);
+        else
+            run->world->sample_task(&stream, lane->task);
         for (size_t k = 0; k < run->world->task_dim; k++)
             lane->told[k] = (float)lane->task[k];
         agent_belief_reset(&lane->belief);
