@@ -14,7 +14,7 @@ static void shape_of(struct train *train, struct model_shape *shape, int last)
     *shape = (struct model_shape){
         .name = world->name, .world = world->name, .observation_dim = world->observation_dim,
         .action_dim = world->action_dim, .task_dim = world->task_dim,
-        .reads_task = train->options.kind == LEARN_ORACLE,
+        .reads_task = train->options.kind == LEARN_ORACLE, .discrete = world->discrete,
     };
     train->algorithm->shape(train, shape);
     if (train->inference->shape)
