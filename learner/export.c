@@ -41,6 +41,19 @@ void fill_network(struct network *network, const struct net *net, const real *pa
     }
 }
 
+void fill_sequence(struct encoder *encoder, const struct sequence *sequence, const real *parameters)
+{
+    // Each side of the gates is laid out as a net of one layer is.
+    const struct gru_layer *gru = &sequence->gru;
+    const real *own = parameters + sequence->gru_at;
+    struct net side;
+    fill_network(&encoder->embedding, &sequence->embedding, parameters);
+    net_init(&side, (size_t[]){gru->inputs, 3 * gru->hidden}, 1, 0);
+    fill_network(&encoder->gru.input, &side, own + gru->input_weight_at);
+    net_init(&side, (size_t[]){gru->hidden, 3 * gru->hidden}, 1, 0);
+    fill_network(&encoder->gru.state, &side, own + gru->state_weight_at);
+}
+
 static void fill(struct train *train, struct model *model, int last)
 {
     const struct options *o = &train->options;

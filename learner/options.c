@@ -80,6 +80,22 @@ static const struct option_row rows[] = {
     {"show-sd", 'u', AT(show_sd), 0, 1, "so are standard deviations; in natural space C'C / n"},
     {"show-noise", 'u', AT(show_noise), 0, 1, "so is the noise; never when it is the same for all tasks"},
     {"show-count", 'u', AT(show_count), 0, 1, "so is how many transitions were seen"},
+    {"embedding", 'u', AT(embedding), 1, 4096, "width of what a recurrent encoder makes of a transition first"},
+    {"gru", 'u', AT(gru), 1, 512, "width of its state"},
+    {"latent", 'u', AT(latent), 1, 64, "numbers that VariBAD tells tasks apart by"},
+    {"decode-reward", 'u', AT(decode_reward), 0, 1, "VariBAD's latent predicts rewards"},
+    {"decode-transition", 'u', AT(decode_transition), 0, 1, "VariBAD's latent predicts the observations' changes"},
+    {"decoder-hidden", 'u', AT(decoder_hidden), 1, 1024, "W: a reward decoder is W, W/2 wide, the transition's 4W, 2W"},
+    {"kl-weight", 'f', AT(kl_weight), 0, 1e6, "of the divergence between consecutive posteriors"},
+    {"elbo-terms", 'u', AT(elbo_terms), 0, 1e6, "posteriors of a meta-episode that a step looks at; 0: all"},
+    {"decodes", 'u', AT(decodes), 0, 1e6, "transitions that each of them predicts; 0: all"},
+    {"encoder-rate", 'f', AT(encoder_rate), 0, 1, "Adam's step size for encoder and decoders"},
+    {"encoder-norm-limit", 'f', AT(encoder_norm_limit), 0, 1e6, "of their gradient"},
+    {"encoder-updates", 'u', AT(encoder_updates), 0, 1000, "of them in one iteration"},
+    {"encoder-warmup", 'u', AT(encoder_warmup), 0, 100000, "more of them after the first rollout"},
+    {"encoder-trajectories", 'u', AT(encoder_trajectories), 1, 1024, "replayed meta-episodes of one update"},
+    {"chunk", 'u', AT(chunk), 2, 1e6, "rows that RL2's gradients go back through"},
+    {"chunks", 'u', AT(chunks), 1, 1e6, "chunks of a minibatch of RL2"},
     {"replay", 'u', AT(replay), 1, 65536, "meta-episodes kept for the basis"},
 };
 
@@ -114,7 +130,10 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
         .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3, .prior_freedom = 2, .prior_precision = 1,
-        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = 512,
+        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = kind == LEARN_VARIBAD ? 1024 : 512,
+        .embedding = 64, .gru = 128, .latent = 5, .decode_reward = 1, .decoder_hidden = 64, .kl_weight = 0.1,
+        .elbo_terms = 50, .decodes = 50, .encoder_rate = 1e-3, .encoder_norm_limit = 1, .encoder_updates = 1,
+        .encoder_trajectories = 10, .chunk = 50, .chunks = 16,
     };
     if (!strncmp(world->name, "point", 5)) {
         // Short episodes: more environments for as many rows. A precise goal: less exploration in the end, and
@@ -318,6 +337,10 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
     }
     if (options->features == 1 || options->transition == 1) {
         snprintf(why, why_size, "a head has at least two features, the constant and one more");
+        return -EINVAL;
+    }
+    if (options->kind == LEARN_VARIBAD && !options->decode_reward && !options->decode_transition) {
+        snprintf(why, why_size, "an encoder needs --decode-reward or --decode-transition to learn from");
         return -EINVAL;
     }
     if (options->kind == LEARN_GLIBRL && !options->features && !options->transition) {

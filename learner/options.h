@@ -89,6 +89,16 @@ struct options {
     uint64_t space;              // enum learn_space
     uint64_t show_mean, show_sd, show_noise, show_count;  // what the policy is shown of it
     uint64_t replay;             // meta-episodes
+
+    // Recurrent encoders: VariBAD's and RL2's.
+    uint64_t embedding, gru, latent;            // widths
+    uint64_t decode_reward, decode_transition;  // which decoders there are
+    uint64_t decoder_hidden;
+    double kl_weight;
+    uint64_t elbo_terms, decodes;               // of a meta-episode; 0: all
+    double encoder_rate, encoder_norm_limit;
+    uint64_t encoder_updates, encoder_warmup, encoder_trajectories;
+    uint64_t chunk, chunks;                     // RL2: rows of back-propagation through time, chunks of a minibatch
 };
 
 // One option of the table that parsing, --help and the checkpoint's configuration share.

@@ -15,7 +15,7 @@
 // What numbers are drawn for; the first word after the seed.
 enum random_purpose {
     RANDOM_PARAMETERS = 0x4c450001, RANDOM_TASK, RANDOM_START, RANDOM_NOISE, RANDOM_ACTOR, RANDOM_CRITIC,
-    RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE,
+    RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE, RANDOM_ENCODER, RANDOM_LATENT,
 };
 
 struct rollout_returns {

@@ -8,7 +8,7 @@
 // list, and a resumed training goes on with the same bits.
 
 #include "events.h"
-#include "nets/net.h"
+#include "nets/sequence.h"
 #include "normalise.h"
 #include "options.h"
 #include "rollout.h"
@@ -101,6 +101,7 @@ int train_export(struct train *train, char *why, size_t why_size);
 int train_final_model(struct train *train, struct model **model, char *provenance, char *why, size_t why_size);
 // Rows padded to whole vectors.
 void fill_network(struct network *network, const struct net *net, const real *parameters);
+void fill_sequence(struct encoder *encoder, const struct sequence *sequence, const real *parameters);
 
 // checkpoint.c. 0 or a negative errno with a sentence.
 int checkpoint_save(struct train *train, const char *path, char *why, size_t why_size);

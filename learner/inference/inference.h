@@ -2,6 +2,7 @@
 // The seam between a training and how a model kind infers its task: parameters of its own, learnt from what was
 // collected, and what they become in the served model.
 
+#include "learner/policy/ppo.h"
 #include "learner/train.h"
 
 struct inference {
@@ -14,6 +15,11 @@ struct inference {
     // What the served model has of it; `last` is set for the model that is saved.
     void (*shape)(struct train *train, struct model_shape *shape, int last);
     void (*fill)(struct train *train, struct model *model, int last);
+    // PPO's update of the actor, where its loss reaches the inference too; in place of actor_update, as one part of a
+    // fork-join.
+    int (*update_actor)(struct train *train, struct actor *actor, const struct experience *experience,
+                        const struct ppo_settings *settings, double rate, struct random_stream *stream,
+                        struct ppo_report *report);
     // After each rollout, the first one included; the policy has learnt from it already.
     int (*learn)(struct train *train, char *why, size_t why_size);
     int (*finish)(struct train *train, char *why, size_t why_size);  // before the last shape and fill
@@ -23,4 +29,4 @@ struct inference {
 // Members that are NULL do nothing. Of no inference at all (oracle, none), all are.
 const struct inference *inference_of(enum learn_kind kind);
 
-extern const struct inference inference_glibrl;
+extern const struct inference inference_glibrl, inference_rl2, inference_varibad;

@@ -4,6 +4,7 @@
 
 #include "algorithm.h"
 #include "daemon/base/random.h"
+#include "learner/inference/inference.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -210,11 +211,16 @@ static void update_part(void *context, size_t part, unsigned thread)
     struct on_policy *own = train->acting;
     uint32_t iteration = (uint32_t)train_iteration(train);
     struct random_stream stream = random_stream(train->options.seed, part ? RANDOM_ACTOR : RANDOM_CRITIC, iteration, 0);
-    update->errors[part] =
-        part ? actor_update(&own->actor, &update->experience, &update->settings, update->rate[1], &stream,
-                            own->actor_scratch, &own->report)
-             : critic_update(&own->critic, &update->experience, &update->settings, update->rate[0], &stream,
-                             own->critic_scratch, &own->report);
+    const struct inference *inference = train->inference;
+    if (part == 0)
+        update->errors[part] = critic_update(&own->critic, &update->experience, &update->settings, update->rate[0],
+                                             &stream, own->critic_scratch, &own->report);
+    else if (inference->update_actor)
+        update->errors[part] = inference->update_actor(train, &own->actor, &update->experience, &update->settings,
+                                                       update->rate[1], &stream, &own->report);
+    else
+        update->errors[part] = actor_update(&own->actor, &update->experience, &update->settings, update->rate[1],
+                                            &stream, own->actor_scratch, &own->report);
 }
 
 static void tell(struct train *train)

@@ -590,7 +590,7 @@ START_TEST(options_are_checked)
         {{"point", "--clip", "1e9"}, 3, "--clip takes"},
         {{"point", "--speed", "9"}, 3, "no option --speed"},
         {{"point", "faster"}, 2, "not an option"},
-        {{"point", "--model", "cat"}, 3, "glibrl oracle none"},
+        {{"point", "--model", "cat"}, 3, "one of glibrl varibad rl2"},
         {{"point", "--resume"}, 2, "--checkpoint"},
         {{"point", "--features", "1"}, 3, "two features"},
     };
