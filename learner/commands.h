@@ -11,6 +11,7 @@ enum { WHY = 400 };
 int train_command(int argc, char **argv);
 int evaluate_command(int argc, char **argv);
 int experiment_command(int argc, char **argv);
+int report_command(int argc, char **argv);
 int export_command(int argc, char **argv);
 
 // Says it on standard error, after the program's name; returns 1.

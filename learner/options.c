@@ -379,6 +379,7 @@ void options_help(void)
            "    bel-learn train WORLD [options]\n"
            "    bel-learn evaluate MODEL [--tasks N] [--seed S] [--oracle MODEL] [--threads T] [--json]\n"
            "    bel-learn experiment FILE [--out DIR] [--jobs N] [--only PATTERN] [--list] [--replace] [--json]\n"
+           "    bel-learn report DIR... [--out FILE.md]\n"
            "    bel-learn export MODEL --onnx DIR\n\n"
            "worlds\n");
     for (size_t i = 0; world_at(i); i++)
