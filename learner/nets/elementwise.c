@@ -15,13 +15,13 @@ EACH_MACHINE void tanh_backward(real *restrict d, const real *restrict y, size_t
 EACH_MACHINE void rectify(real *x, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        x[i] = x[i] > 0 ? x[i] : 0;
+        x[i] = x[i] < 0 ? 0 : x[i];
 }
 
 EACH_MACHINE void rectify_backward(real *restrict d, const real *restrict y, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        d[i] = y[i] > 0 ? d[i] : 0;
+        d[i] = y[i] <= 0 ? 0 : d[i];
 }
 
 EACH_MACHINE void add_to(real *restrict sum, const real *restrict x, size_t count)

@@ -5,7 +5,7 @@
 #include "real.h"
 
 void tanh_backward(real *d, const real *y, size_t count);                       // d *= 1 - y y
-void rectify(real *x, size_t count);                                            // x = max(0, x)
+void rectify(real *x, size_t count);                                            // x = max(0, x); NaN stays
 void rectify_backward(real *d, const real *y, size_t count);                    // d = 0 where y is
 void add_to(real *sum, const real *x, size_t count);                            // sum += x
 void follow(real *slow, const real *fast, size_t count, real share);            // slow += share (fast - slow)
