@@ -84,7 +84,8 @@ static const struct {
     enum learn_kind kind;
     enum learn_algorithm algorithm;
 } trainings[] = {
-    {LEARN_GLIBRL, LEARN_PPO}, {LEARN_ORACLE, LEARN_PPO}, {LEARN_NONE, LEARN_PPO},
+    {LEARN_GLIBRL, LEARN_PPO}, {LEARN_VARIBAD, LEARN_PPO}, {LEARN_RL2, LEARN_PPO}, {LEARN_ORACLE, LEARN_PPO},
+    {LEARN_NONE, LEARN_PPO},
 };
 
 START_TEST(an_iteration_allocates_nothing)
@@ -98,6 +99,9 @@ START_TEST(an_iteration_allocates_nothing)
         o.envs = 4;
         o.epochs = 1;
         o.freeze = 0.875;
+        o.gru = 32;
+        o.encoder_trajectories = 6;
+        o.elbo_terms = o.decodes = 10;
         o.frames = 40 * o.envs * o.world->horizon * o.world->episodes;
         if (o.kind == LEARN_GLIBRL)
             o.transition = 5;
