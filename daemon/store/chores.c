@@ -98,8 +98,32 @@ static int forget_silent(struct store *store, int *more)
     return 0;
 }
 
+// Learners have no more use for these.
+static int forget_explored(struct store *store)
+{
+    for (int i = 0; i < FORGET_PIECE; i++) {
+        uint64_t session;
+        int error = database_explored_up_to(&store->database, store->forget_up_to, &session);
+        if (!error && session == 0)
+            store->forget_up_to = 0;
+        if (error || session == 0)
+            return error;
+        error = database_forget(&store->database, session);
+        if (error)
+            return error;
+        store_release(store, session);
+        store->deleting = 1;
+    }
+    return 0;
+}
+
 int store_write_chores(struct store *store)
 {
+    if (store->forget_up_to) {
+        int error = forget_explored(store);
+        if (error)
+            return error;
+    }
     if (store->retaining) {
         int error = forget_silent(store, &store->retaining);
         if (error)

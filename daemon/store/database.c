@@ -34,6 +34,10 @@ static const char SCHEMA[] =
     "create view status (status, name) as values (1, 'absorbed'), (3, 'not finite'), (4, 'out of range'),"
     "  (5, 'other task');";
 
+// Later than the others, so it may be missing in a log that is there.
+static const char LATER[] =
+    "create table if not exists explored (number integer primary key autoincrement, session integer not null unique)";
+
 static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_BEGIN] = "begin immediate",
     [SQL_BEGIN_READ] = "begin",
@@ -55,6 +59,18 @@ static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_FORGET] = "insert or ignore into forgotten (session) values (?1)",
     [SQL_FORGET_SESSION] = "delete from session where id = ?1",
     [SQL_FORGET_STATE] = "delete from state where session = ?1",
+    // An insert that is ignored would use up a number.
+    [SQL_PUT_EXPLORED] =
+        "insert into explored (session) select ?1 where not exists (select 1 from explored where session = ?1)",
+    [SQL_FORGET_EXPLORED] = "delete from explored where session = ?1",
+    [SQL_EXPLORED_UP_TO] = "select session from explored where number <= ?1 order by number limit 1",
+    [SQL_EXPLORED] =
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener, number"
+        " from explored join session on id = session where number > ?1 and model = ?2 order by number limit 1",
+    [SQL_LAST_EXPLORED] = "select seq from sqlite_sequence where name = 'explored'",
+    [SQL_DROP_MODELS] =
+        "delete from model where name = ?1 and digest not in (select model_digest from session where model = ?1)"
+        " and digest not in (select digest from model where name = ?1 order by saved_ms desc, rowid desc limit ?2)",
     [SQL_NEXT_FORGOTTEN] = "select session from forgotten limit 1",
     [SQL_DELETE_PIECE] =
         "delete from transition where session = ?1 and (writer, seq) <= (select writer, seq from"
@@ -273,6 +289,8 @@ int database_open(struct database *database, const char *directory, char *why, s
         if (!error)
             error = execute(database, "commit", "make the tables");
     }
+    if (!error)
+        error = execute(database, LATER, "make the tables");
     if (!error)
         error = check_tables(database);
     return error ? fail(database, error, why, why_size) : 0;

@@ -21,6 +21,7 @@ enum statement {
     SQL_PUT_TRANSITION, SQL_PUT_SESSION, SQL_RENAME, SQL_TOUCH, SQL_PUT_STATE,
     SQL_FORGET, SQL_FORGET_SESSION, SQL_FORGET_STATE, SQL_NEXT_FORGOTTEN, SQL_DELETE_PIECE, SQL_FORGOTTEN,
     SQL_SILENT, SQL_SET_META, SQL_META,
+    SQL_PUT_EXPLORED, SQL_FORGET_EXPLORED, SQL_EXPLORED_UP_TO, SQL_EXPLORED, SQL_LAST_EXPLORED, SQL_DROP_MODELS,
     SQL_SESSION, SQL_STATE, SQL_TRANSITIONS, SQL_SESSIONS, SQL_PUT_MODEL, SQL_MODEL, SQL_LAST_ID, SQL_ORPHANS,
     STATEMENT_COUNT
 };
@@ -50,6 +51,11 @@ int database_touch(struct database *database, uint64_t session, uint64_t count, 
                    uint64_t run_s, int *known);
 int database_put_state(struct database *database, uint64_t session, const uint8_t *bytes, size_t size, uint64_t now_ms);
 int database_forget(struct database *database, uint64_t session);
+// The session is the next of the explored ones; it keeps the number that it has.
+int database_put_explored(struct database *database, uint64_t session);
+// The first of the explored sessions with a number up to that one; 0: none.
+int database_explored_up_to(struct database *database, uint64_t number, uint64_t *session);
+int database_last_explored(struct database *database, uint64_t *number);  // that was ever given
 // Deletes up to DATABASE_PIECE transitions of a forgotten session. 1: there was something to do; 0: nothing
 // is left.
 int database_delete_piece(struct database *database);
@@ -58,6 +64,8 @@ int database_silent(struct database *database, uint64_t run_s, uint64_t after, u
 
 int database_put_model(struct database *database, const char *digest, const char *name, const uint8_t *bytes,
                        size_t size, uint64_t now_ms);
+// Deletes the model files of that name that no session has, but for the newest `keep`.
+int database_drop_models(struct database *database, const char *name, size_t keep);
 // The caller's to free. -ENOENT.
 int database_model(struct database *database, const char *digest, uint8_t **bytes, size_t *size);
 

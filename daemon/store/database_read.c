@@ -36,6 +36,19 @@ int database_last_id(struct database *database, uint64_t *id)
     return number(database, database_statement(database, SQL_LAST_ID), id);
 }
 
+int database_explored_up_to(struct database *database, uint64_t up_to, uint64_t *session)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_EXPLORED_UP_TO);
+    if (s)
+        sqlite3_bind_int64(s, 1, (int64_t)up_to);
+    return number(database, s, session);
+}
+
+int database_last_explored(struct database *database, uint64_t *last)
+{
+    return number(database, database_statement(database, SQL_LAST_EXPLORED), last);
+}
+
 int database_check_pages(struct database *database)
 {
     sqlite3_stmt *s = NULL;

@@ -112,7 +112,14 @@ int database_forget(struct database *database, uint64_t session)
     int error = run_with_id(database, SQL_FORGET, session);
     if (!error)
         error = run_with_id(database, SQL_FORGET_SESSION, session);
+    if (!error)
+        error = run_with_id(database, SQL_FORGET_EXPLORED, session);
     return error ? error : run_with_id(database, SQL_FORGET_STATE, session);
+}
+
+int database_put_explored(struct database *database, uint64_t session)
+{
+    return run_with_id(database, SQL_PUT_EXPLORED, session);
 }
 
 int database_delete_piece(struct database *database)
@@ -160,6 +167,16 @@ int database_put_model(struct database *database, const char *digest, const char
     sqlite3_bind_text(s, 2, name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 3, (int64_t)now_ms);
     sqlite3_bind_blob(s, 4, bytes, (int)size, SQLITE_STATIC);
+    return database_run(database, s);
+}
+
+int database_drop_models(struct database *database, const char *name, size_t keep)
+{
+    sqlite3_stmt *s = database_statement(database, SQL_DROP_MODELS);
+    if (!s)
+        return database_no_statement(database);
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 2, (int64_t)keep);
     return database_run(database, s);
 }
 

@@ -15,10 +15,11 @@ struct question {
     enum store_answer_kind kind;
     uint64_t cookie;
     uint64_t position;                   // what was put before it ends here
-    uint64_t session, after_seq;         // TRANSITIONS
+    uint64_t session, after_seq;         // TRANSITIONS; EXPLORED: after_seq
+    uint64_t after;                      // EXPLORED: the number
     uint32_t after_writer;
     size_t limit;                        // SESSIONS
-    char name[];                         // SESSION: its name; SESSIONS: names after it
+    char name[];                         // SESSION: its name; SESSIONS: names after it; EXPLORED: the model
 };
 
 struct kept_answer;
@@ -80,6 +81,7 @@ struct store {
     _Atomic int refusing;
     _Atomic int full;                    // it refuses because of size_limit_bytes: forgetting is still taken
     _Atomic uint64_t next_id;
+    _Atomic uint64_t explored;           // the last number on disk
 
     // The thread's.
     struct database database;
@@ -91,6 +93,8 @@ struct store {
     uint64_t retry_ns;                   // not before this; 0: the disk takes it
     uint64_t run_base_s, run_start_ns;   // seconds that this log was in service, before and since
     int wal_pages;                       // not in their places in the database yet
+    int exploring;                       // the transaction being written has explored sessions
+    uint64_t forget_up_to;               // explored sessions up to this number are to be forgotten
     int deleting;                        // forgotten sessions may have transitions left
     int retaining;                       // silent sessions are looked for
     uint64_t retention_ns;               // the next time
@@ -122,5 +126,5 @@ void store_do_jobs(struct store *store);
 void store_hold(struct store *store, uint64_t session);     // some loop has it: retention leaves it alone
 void store_release(struct store *store, uint64_t session);
 void store_plan_retention(struct store *store);             // is it time?
-static inline int store_has_chores(const struct store *store) { return store->deleting || store->retaining; }
+static inline int store_has_chores(const struct store *store) { return store->deleting || store->retaining || store->forget_up_to; }
 int store_write_chores(struct store *store);                // within a transaction

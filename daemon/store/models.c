@@ -41,6 +41,8 @@ static int save(struct database *database, struct job *job)
     if (!error)
         error = database_put_model(database, job->digest, job->name, job->bytes, job->size, store_wall_ms());
     if (!error)
+        error = database_drop_models(database, job->name, STORE_KEPT_MODELS);
+    if (!error)
         error = database_commit(database);
     if (error) {
         database_rollback(database);

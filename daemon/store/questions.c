@@ -58,6 +58,13 @@ int store_ask_sessions(struct store_queue *queue, uint64_t cookie, const char *a
                after ? after : "");
 }
 
+int store_ask_explored(struct store_queue *queue, uint64_t cookie, const char *model, uint64_t after,
+                       uint64_t after_seq)
+{
+    return ask(queue, &(struct question){.kind = STORE_ANSWER_EXPLORED, .cookie = cookie, .after = after,
+                                         .after_seq = after_seq}, model);
+}
+
 // An answer and what it points to.
 struct kept_answer {
     struct store_answer answer;
@@ -139,6 +146,19 @@ static void keep_text(struct store_session *s, char **room)
     s->model_digest = keep(room, s->model_digest);
 }
 
+// The row's session, and its strings.
+static int keep_session(struct kept_answer *kept, sqlite3_stmt *s)
+{
+    struct store_session *session = &kept->answer.session;
+    database_session_row(s, session);
+    kept->text = malloc(text_size(session));
+    if (kept->text == NULL)
+        return -ENOMEM;
+    char *room = kept->text;
+    keep_text(session, &room);
+    return 0;
+}
+
 static int answer_session(struct store *store, struct kept_answer *kept, const struct question *question)
 {
     struct store_answer *answer = &kept->answer;
@@ -149,17 +169,12 @@ static int answer_session(struct store *store, struct kept_answer *kept, const s
     int found = database_step(&store->database, s);
     if (found <= 0)
         return found < 0 ? found : -ENOENT;
-    database_session_row(s, &answer->session);
-    kept->text = malloc(text_size(&answer->session));
-    if (kept->text) {
-        char *room = kept->text;
-        keep_text(&answer->session, &room);
-    }
+    int error = keep_session(kept, s);
     sqlite3_reset(s);
-    if (kept->text == NULL)
-        return -ENOMEM;
+    if (error)
+        return error;
     store_hold(store, answer->session.id);
-    int error = database_state(&store->database, answer->session.id, &kept->state, &answer->state_size);
+    error = database_state(&store->database, answer->session.id, &kept->state, &answer->state_size);
     answer->state = kept->state;
     return error == -ENOENT ? 0 : error;
 }
@@ -199,6 +214,26 @@ static int answer_transitions(struct store *store, struct kept_answer *kept, con
     sqlite3_reset(s);
     answer->transitions = kept->transitions;
     return found < 0 ? found : 0;
+}
+
+static int answer_explored(struct store *store, struct kept_answer *kept, const struct question *question)
+{
+    sqlite3_stmt *s = database_statement(&store->database, SQL_EXPLORED);
+    if (s == NULL)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, (int64_t)question->after);
+    sqlite3_bind_text(s, 2, question->name, -1, SQLITE_STATIC);
+    int found = database_step(&store->database, s);
+    if (found <= 0)
+        return found < 0 ? found : -ENOENT;
+    int error = keep_session(kept, s);
+    kept->answer.number = (uint64_t)sqlite3_column_int64(s, 11);
+    sqlite3_reset(s);
+    if (error)
+        return error;
+    struct question page = *question;
+    page.session = kept->answer.session.id;
+    return answer_transitions(store, kept, &page);
 }
 
 static int answer_sessions(struct store *store, struct kept_answer *kept, const struct question *question)
@@ -270,7 +305,7 @@ static struct kept_answer *answer(struct store *store, struct store_queue *queue
     kept->answer.cookie = question->cookie;
     int (*const answers[])(struct store *, struct kept_answer *, const struct question *) = {
         [STORE_ANSWER_SESSION] = answer_session, [STORE_ANSWER_TRANSITIONS] = answer_transitions,
-        [STORE_ANSWER_SESSIONS] = answer_sessions,
+        [STORE_ANSWER_SESSIONS] = answer_sessions, [STORE_ANSWER_EXPLORED] = answer_explored,
     };
     int error = answers[question->kind](store, kept, question);
     store->asked_session = kept->answer.session.id;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-enum record_kind { RECORD_TRANSITION, RECORD_SESSION, RECORD_STATE, RECORD_FORGET, RECORD_LET_GO };
+enum record_kind { RECORD_TRANSITION, RECORD_SESSION, RECORD_STATE, RECORD_FORGET, RECORD_LET_GO, RECORD_EXPLORED,
+                   RECORD_FORGET_EXPLORED };
 enum { RECORD_FIRST = 1, RECORD_LAST = 2 };
 
 struct record {
@@ -32,6 +33,12 @@ struct session_record {
     uint8_t digest[STORE_DIGEST_SIZE];
     uint32_t task;
     uint32_t hold_prior;
+};
+
+// What is forgotten are the explored sessions up to that number.
+struct number_record {
+    struct record head;
+    uint64_t number;
 };
 
 // Behind it: the bytes.

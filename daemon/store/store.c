@@ -168,11 +168,15 @@ int store_open(struct store **opened, const struct store_options *options, char 
     error = database_last_id(&store->database, &last_id);
     if (!error)
         error = database_meta(&store->database, "run_s", &store->run_base_s);
+    uint64_t explored = 0;
+    if (!error)
+        error = database_last_explored(&store->database, &explored);
     if (error) {
         snprintf(why, why_size, "%s: %s", store->database.path, store->database.error);
         goto fail;
     }
     atomic_init(&store->next_id, last_id + 1);
+    atomic_init(&store->explored, explored);
     store->run_start_ns = store_now_ns();
     store->deleting = 1;  // something may be left of last time
     store->retention_ns = options->retention_days ? store->run_start_ns : UINT64_MAX;
@@ -228,7 +232,7 @@ static int takes(const struct store *store, enum record_kind kind)
     if (!atomic_load_explicit(&store->refusing, memory_order_relaxed))
         return 1;
     // Beyond its size limit the log can still shrink.
-    return kind == RECORD_FORGET && atomic_load_explicit(&store->full, memory_order_relaxed);
+    return (kind == RECORD_FORGET || kind == RECORD_FORGET_EXPLORED) && atomic_load_explicit(&store->full, memory_order_relaxed);
 }
 
 // Where a record can be written, its head done, or NULL.
@@ -334,6 +338,19 @@ static uint64_t put_plain(struct store_queue *queue, enum record_kind kind, uint
 
 uint64_t store_put_forget(struct store_queue *queue, uint64_t session) { return put_plain(queue, RECORD_FORGET, session); }
 uint64_t store_put_let_go(struct store_queue *queue, uint64_t session) { return put_plain(queue, RECORD_LET_GO, session); }
+
+uint64_t store_put_explored(struct store_queue *queue, uint64_t session) { return put_plain(queue, RECORD_EXPLORED, session); }
+
+uint64_t store_put_forget_explored(struct store_queue *queue, uint64_t number)
+{
+    struct number_record *record = begin(queue, RECORD_FORGET_EXPLORED, 0, sizeof *record);
+    if (record == NULL)
+        return 0;
+    record->number = number;
+    return publish(queue, sizeof *record);
+}
+
+uint64_t store_explored(const struct store *store) { return atomic_load_explicit(&store->explored, memory_order_acquire); }
 
 // ---- How far the disk is ----------------------------------------------------------------------------------
 

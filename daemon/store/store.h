@@ -87,6 +87,11 @@ uint64_t store_put_state(struct store_queue *queue, uint64_t session, const uint
 // The session is in no loop's memory any more. Retention deletes only such sessions, and those that were
 // never opened since the start.
 uint64_t store_put_let_go(struct store_queue *queue, uint64_t session);
+// A session that explored is over and its transitions are whole: it gets the next number among such sessions, by
+// which learners read them (store_ask_explored). Again is harmless.
+uint64_t store_put_explored(struct store_queue *queue, uint64_t session);
+// Explored sessions with numbers up to this one are deleted, as by store_put_forget.
+uint64_t store_put_forget_explored(struct store_queue *queue, uint64_t number);
 // The session and all its transitions are deleted. Taken even beyond the size limit.
 uint64_t store_put_forget(struct store_queue *queue, uint64_t session);
 
@@ -113,7 +118,7 @@ void store_read_stats(struct store *store, struct store_stats *stats);  // any t
 
 // ---- Asking: by the queue's loop, answered in the order of asking, after what was put before. `wake` tells.
 
-enum store_answer_kind { STORE_ANSWER_SESSION, STORE_ANSWER_TRANSITIONS, STORE_ANSWER_SESSIONS };
+enum store_answer_kind { STORE_ANSWER_SESSION, STORE_ANSWER_TRANSITIONS, STORE_ANSWER_SESSIONS, STORE_ANSWER_EXPLORED };
 
 struct store_answer {
     enum store_answer_kind kind;
@@ -128,6 +133,7 @@ struct store_answer {
     const struct store_transition *transitions;  // count and digest are not set
     size_t transition_count;
     int more;                              // ask again after the last one
+    uint64_t number;                       // EXPLORED: of its session, which is `session`, transitions as above
     // SESSIONS: a page of the list, by name in byte order
     const struct store_session *sessions;
     size_t session_count;
@@ -141,12 +147,21 @@ int store_ask_session(struct store_queue *queue, uint64_t cookie, const char *na
 int store_ask_transitions(struct store_queue *queue, uint64_t cookie, uint64_t session, uint32_t after_writer,
                           uint64_t after_seq);
 int store_ask_sessions(struct store_queue *queue, uint64_t cookie, const char *after, size_t limit);
+// The first explored session of a model (by its name) with a number above `after`, and a page of its transitions that
+// come after (0, after_seq). -ENOENT: there is none yet. Every queue is woken when one is on disk.
+int store_ask_explored(struct store_queue *queue, uint64_t cookie, const char *model, uint64_t after,
+                       uint64_t after_seq);
+// The largest number that an explored session on disk has. One atomic read, any thread.
+uint64_t store_explored(const struct store *store);
 struct store_answer *store_take_answer(struct store_queue *queue);  // NULL: none now
 void store_answer_free(struct store_answer *answer);
 
 // ---- Models: any thread but a loop's, blocking. -----------------------------------------------------------
 
 // Keeps a model file by its digest, so that the log can be understood without it. -EIO with a sentence.
+// Of a model that has been saved many times under one name, those files are dropped that no session in the log has,
+// but for the newest STORE_KEPT_MODELS.
+enum { STORE_KEPT_MODELS = 16 };
 int store_save_model(struct store *store, const char *digest, const char *name, const uint8_t *bytes, size_t size,
                      char *why, size_t why_size);
 // *bytes is the caller's to free. -ENOENT.

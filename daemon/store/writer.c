@@ -124,6 +124,14 @@ static int write_record(struct store *store, const struct record *record, uint64
     case RECORD_LET_GO:
         store_release(store, record->session);
         return 0;
+    case RECORD_EXPLORED:
+        store->exploring = 1;
+        return database_put_explored(database, record->session);
+    case RECORD_FORGET_EXPLORED: {
+        uint64_t number = ((const struct number_record *)record)->number;
+        store->forget_up_to = number > store->forget_up_to ? number : store->forget_up_to;
+        return 0;
+    }
     }
     assert(0);
     return 0;
@@ -257,6 +265,18 @@ static int check_place(struct store *store)
     return -ESTALE;
 }
 
+// Explored sessions are on disk: learners that wait for them may ask.
+static void tell_explored(struct store *store)
+{
+    uint64_t number;
+    store->exploring = 0;
+    if (database_last_explored(&store->database, &number) != 0)
+        return;
+    atomic_store_explicit(&store->explored, number, memory_order_release);
+    for (size_t i = 0; i < store->options.queues; i++)
+        wake_loop(store, i);
+}
+
 // One transaction with what all queues hold. 0 with *more: a queue had more than a batch.
 static int write_all(struct store *store, int *more)
 {
@@ -298,6 +318,8 @@ static int write_all(struct store *store, int *more)
             wake_loop(store, i);
     }
     count_commit(store, (store_now_ns() - start_ns) / 1000, transitions, bytes);
+    if (store->exploring)
+        tell_explored(store);
     return 0;
 }
 
