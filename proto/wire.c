@@ -11,13 +11,13 @@
 static const struct wire_codec *codec_of(enum wire_kind kind)
 {
     const struct wire_codec *codec = NULL;
-    if (kind >= WIRE_HELLO && kind <= WIRE_RESTORE)
+    if (kind >= WIRE_HELLO && kind <= WIRE_PUBLISH_MODEL)
         codec = &wire_request_codecs[kind - WIRE_HELLO];
     else if (kind >= WIRE_LIST_SESSIONS && kind <= WIRE_GET_METRICS)
         codec = &wire_control_codecs[kind - WIRE_LIST_SESSIONS];
     else if (kind >= WIRE_ERROR && kind <= WIRE_SESSION_STATE)
         codec = &wire_reply_codecs[kind - WIRE_ERROR];
-    else if (kind >= WIRE_SESSION_LIST && kind <= WIRE_METRICS)
+    else if (kind >= WIRE_SESSION_LIST && kind <= WIRE_EXPERIENCED)
         codec = &wire_list_codecs[kind - WIRE_SESSION_LIST];
     return codec && codec->descriptor ? codec : NULL;
 }

@@ -25,6 +25,9 @@ enum wire_kind {
     WIRE_PING,
     WIRE_SAVE,
     WIRE_RESTORE,
+    WIRE_GET_MODEL,
+    WIRE_EXPERIENCE,          // this and the next are of learners
+    WIRE_PUBLISH_MODEL,
     WIRE_LIST_SESSIONS = 16,  // from here to WIRE_GET_METRICS: on the control socket only
     WIRE_LIST_MODELS,
     WIRE_LOAD_MODEL,
@@ -47,6 +50,7 @@ enum wire_kind {
     WIRE_SESSION_LIST,
     WIRE_MODEL_LIST,
     WIRE_METRICS,
+    WIRE_EXPERIENCED,
 };
 
 // A status or code that this version does not know keeps its number.
@@ -117,6 +121,7 @@ struct wire_model {
     struct wire_floats action_low, action_high, action_log_sd;
     uint32_t transition_features, reward_features;
     const char *provenance;
+    uint64_t revision;
 };
 
 struct wire_welcome {
@@ -135,6 +140,7 @@ struct wire_open {
     int hold_prior;
     uint64_t epoch;                  // 0: whatever it is
     uint64_t opener;
+    int explore;
 };
 
 struct wire_opened {
@@ -186,6 +192,9 @@ struct wire_transition {
     struct wire_floats observation, action;
     float reward;
     struct wire_floats next_observation;
+    int first, last;                 // from here: in Experienced only
+    uint32_t task;
+    enum wire_status status;
 };
 
 struct wire_observe {
@@ -246,6 +255,7 @@ struct wire_close {
     int forget;
     const char *session;
     uint64_t epoch;
+    int finish;
 };
 
 struct wire_error {
@@ -364,6 +374,36 @@ struct wire_hand_over {
     const char *to;
 };
 
+struct wire_get_model {
+    const char *model;
+    uint32_t wait_ms;
+    uint64_t unlike;
+};
+
+struct wire_experience {
+    const char *model, *learner;
+    int follow;
+    uint64_t after, seq;
+    int newest;
+    uint32_t wait_ms;
+    uint64_t forget;
+};
+
+struct wire_experienced {
+    uint64_t number;
+    const char *session, *model_digest;
+    uint64_t count;
+    struct wire_bytes digest;
+    const struct wire_transition *transitions;
+    size_t transition_count;
+    int more;
+};
+
+struct wire_publish_model {
+    struct wire_bytes file;
+    const char *alias, *learner;
+};
+
 struct wire_metrics {
     const char *text;
 };
@@ -400,6 +440,10 @@ struct wire_envelope {
         struct wire_session_list session_list;
         struct wire_model_list model_list;
         struct wire_metrics metrics;
+        struct wire_get_model get_model;
+        struct wire_experience experience;
+        struct wire_experienced experienced;
+        struct wire_publish_model publish_model;
     };
 };
 
@@ -426,7 +470,7 @@ int wire_decode(struct wire_envelope *envelope, const uint8_t *bytes, size_t siz
 
 // Writes one whole frame, its length first. Returns the frame's size in bytes; if that is more than `room`, then
 // nothing was written (so room 0 measures). -ENOMEM: the arena is too small (only messages with lists of parts use it:
-// Observe, Observed, Welcome, Belief, SessionState, Restore, SessionList, ModelList); -EMSGSIZE: more than a length can tell; -EINVAL: no such kind.
+// Observe, Observed, Welcome, Belief, SessionState, Restore, SessionList, ModelList, Experienced); -EMSGSIZE: more than a length can tell; -EINVAL: no such kind.
 long wire_encode(uint8_t *out, size_t room, const struct wire_envelope *envelope, struct wire_arena *arena);
 
 // One message without its Envelope, as gRPC carries it and the experience log keeps it. kind: what it is.

@@ -1,6 +1,6 @@
 #pragma once
 // How one kind of message goes between its generated struct and its plain one. For the files of this folder:
-// wire_requests.c, wire_replies.c and wire_control.c hold the codecs of their kinds, wire_parts.c what several
+// wire_requests.c, wire_replies.c, wire_control.c and wire_learning.c hold the codecs of their kinds, wire_parts.c what several
 // messages have; wire.c finds and uses them.
 
 #include "wire_arena.h"
@@ -18,10 +18,10 @@ struct wire_codec {
 };
 
 // By kind, from the first of each list.
-extern const struct wire_codec wire_request_codecs[WIRE_RESTORE - WIRE_HELLO + 1];
+extern const struct wire_codec wire_request_codecs[WIRE_PUBLISH_MODEL - WIRE_HELLO + 1];
 extern const struct wire_codec wire_control_codecs[WIRE_GET_METRICS - WIRE_LIST_SESSIONS + 1];
 extern const struct wire_codec wire_reply_codecs[WIRE_SESSION_STATE - WIRE_ERROR + 1];
-extern const struct wire_codec wire_list_codecs[WIRE_METRICS - WIRE_SESSION_LIST + 1];
+extern const struct wire_codec wire_list_codecs[WIRE_EXPERIENCED - WIRE_SESSION_LIST + 1];
 
 // Messages with a part that is always single keep it beside them.
 struct wire_opened_parts {
@@ -69,6 +69,10 @@ union wire_generated {
     Belief__V1__SessionList session_list;
     Belief__V1__ModelList model_list;
     Belief__V1__Metrics metrics;
+    Belief__V1__GetModel get_model;
+    Belief__V1__Experience experience;
+    Belief__V1__Experienced experienced;
+    Belief__V1__PublishModel publish_model;
 };
 
 // Parts; a list that is NULL, or not 0: -ENOMEM.
@@ -77,8 +81,22 @@ void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model);
 struct wire_model *wire_read_models(Belief__V1__ModelInfo *const *models, size_t count, struct wire_arena *arena);
 int wire_fill_models(Belief__V1__ModelInfo ***models, const struct wire_model *in, size_t count,
                      struct wire_arena *arena);
+struct wire_transition *wire_read_transitions(Belief__V1__Transition *const *transitions, size_t count,
+                                              struct wire_arena *arena);
+int wire_fill_transitions(Belief__V1__Transition ***transitions, const struct wire_transition *in, size_t count,
+                          struct wire_arena *arena);
 int wire_read_state(struct wire_session_state *out, const Belief__V1__SessionState *m, struct wire_arena *arena);
 int wire_fill_state(Belief__V1__SessionState *m, const struct wire_session_state *in, struct wire_arena *arena);
+
+// wire_learning.c
+int wire_read_get_model(struct wire_envelope *out, const void *message, struct wire_arena *arena);
+int wire_fill_get_model(void *message, const struct wire_envelope *in, struct wire_arena *arena);
+int wire_read_experience(struct wire_envelope *out, const void *message, struct wire_arena *arena);
+int wire_fill_experience(void *message, const struct wire_envelope *in, struct wire_arena *arena);
+int wire_read_publish_model(struct wire_envelope *out, const void *message, struct wire_arena *arena);
+int wire_fill_publish_model(void *message, const struct wire_envelope *in, struct wire_arena *arena);
+int wire_read_experienced(struct wire_envelope *out, const void *message, struct wire_arena *arena);
+int wire_fill_experienced(void *message, const struct wire_envelope *in, struct wire_arena *arena);
 
 static inline struct wire_floats wire_floats_of(const float *values, size_t count)
 {

@@ -245,4 +245,6 @@ const struct wire_codec wire_list_codecs[] = {
     [WIRE_SESSION_LIST - WIRE_SESSION_LIST] = CODEC(session_list),
     [WIRE_MODEL_LIST - WIRE_SESSION_LIST] = CODEC(model_list),
     [WIRE_METRICS - WIRE_SESSION_LIST] = CODEC(metrics),
+    [WIRE_EXPERIENCED - WIRE_SESSION_LIST] =
+        {&belief__v1__experienced__descriptor, wire_read_experienced, wire_fill_experienced},
 };

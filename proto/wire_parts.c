@@ -1,5 +1,5 @@
-// Parts that several messages have, between generated and plain structs (wire_codec.h): models, and a session's whole
-// state.
+// Parts that several messages have, between generated and plain structs (wire_codec.h): models, transitions, and a
+// session's whole state.
 #include "wire_codec.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ struct wire_model wire_read_model(const Belief__V1__ModelInfo *m)
         .action_low = GET_FLOATS(m, action_low), .action_high = GET_FLOATS(m, action_high),
         .action_log_sd = GET_FLOATS(m, action_log_sd),
         .transition_features = m->transition_features, .reward_features = m->reward_features,
-        .provenance = m->provenance};
+        .provenance = m->provenance, .revision = m->revision};
 }
 
 void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model)
@@ -30,6 +30,7 @@ void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model)
     m->transition_features = model->transition_features;
     m->reward_features = model->reward_features;
     m->provenance = wire_text(model->provenance);
+    m->revision = model->revision;
 }
 
 struct wire_model *wire_read_models(Belief__V1__ModelInfo *const *models, size_t count, struct wire_arena *arena)
@@ -48,6 +49,42 @@ int wire_fill_models(Belief__V1__ModelInfo ***models, const struct wire_model *i
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         wire_fill_model(&list[i], &in[i]);
+    return 0;
+}
+
+struct wire_transition *wire_read_transitions(Belief__V1__Transition *const *transitions, size_t count,
+                                              struct wire_arena *arena)
+{
+    struct wire_transition *list = wire_take_array(arena, count, sizeof *list);
+    for (size_t i = 0; list && i < count; i++) {
+        const Belief__V1__Transition *t = transitions[i];
+        list[i] = (struct wire_transition){
+            .seq = t->seq, .observation = GET_FLOATS(t, observation), .action = GET_FLOATS(t, action),
+            .reward = t->reward, .next_observation = GET_FLOATS(t, next_observation),
+            .first = t->first, .last = t->last, .task = t->task, .status = (enum wire_status)t->status};
+    }
+    return list;
+}
+
+int wire_fill_transitions(Belief__V1__Transition ***transitions, const struct wire_transition *in, size_t count,
+                          struct wire_arena *arena)
+{
+    Belief__V1__Transition *list = wire_take_parts(arena, count, sizeof *list, transitions);
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct wire_transition *t = &in[i];
+        belief__v1__transition__init(&list[i]);
+        list[i].seq = t->seq;
+        list[i].reward = t->reward;
+        SET_LIST(&list[i], observation, t->observation);
+        SET_LIST(&list[i], action, t->action);
+        SET_LIST(&list[i], next_observation, t->next_observation);
+        list[i].first = t->first;
+        list[i].last = t->last;
+        list[i].task = t->task;
+        list[i].status = (Belief__V1__Status)t->status;
+    }
     return 0;
 }
 

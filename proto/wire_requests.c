@@ -26,7 +26,7 @@ static int read_open(struct wire_envelope *out, const void *message, struct wire
     (void)arena;
     out->open = (struct wire_open){
         .session = m->session, .model = m->model, .hold_prior = m->hold_prior, .epoch = m->epoch,
-        .opener = m->opener};
+        .opener = m->opener, .explore = m->explore};
     return 0;
 }
 
@@ -39,6 +39,7 @@ static int fill_open(void *message, const struct wire_envelope *in, struct wire_
     m->hold_prior = in->open.hold_prior;
     m->epoch = in->open.epoch;
     m->opener = in->open.opener;
+    m->explore = in->open.explore;
     return 0;
 }
 
@@ -73,15 +74,9 @@ static int fill_step(void *message, const struct wire_envelope *in, struct wire_
 static int read_observe(struct wire_envelope *out, const void *message, struct wire_arena *arena)
 {
     const Belief__V1__Observe *m = message;
-    struct wire_transition *list = wire_take_array(arena, m->n_transitions, sizeof *list);
+    const struct wire_transition *list = wire_read_transitions(m->transitions, m->n_transitions, arena);
     if (!list)
         return -ENOMEM;
-    for (size_t i = 0; i < m->n_transitions; i++) {
-        const Belief__V1__Transition *t = m->transitions[i];
-        list[i] = (struct wire_transition){
-            .seq = t->seq, .observation = GET_FLOATS(t, observation), .action = GET_FLOATS(t, action),
-            .reward = t->reward, .next_observation = GET_FLOATS(t, next_observation)};
-    }
     out->observe = (struct wire_observe){
         .handle = m->handle, .writer = m->writer, .task = m->task,
         .transitions = list, .transition_count = m->n_transitions, .session = m->session, .epoch = m->epoch};
@@ -92,23 +87,12 @@ static int fill_observe(void *message, const struct wire_envelope *in, struct wi
 {
     Belief__V1__Observe *m = message;
     const struct wire_observe *observe = &in->observe;
-    Belief__V1__Transition *list =
-        wire_take_parts(arena, observe->transition_count, sizeof *list, &m->transitions);
-    if (!list)
+    if (wire_fill_transitions(&m->transitions, observe->transitions, observe->transition_count, arena))
         return -ENOMEM;
     m->handle = observe->handle;
     m->writer = observe->writer;
     m->task = observe->task;
     m->n_transitions = observe->transition_count;
-    for (size_t i = 0; i < observe->transition_count; i++) {
-        const struct wire_transition *t = &observe->transitions[i];
-        belief__v1__transition__init(&list[i]);
-        list[i].seq = t->seq;
-        list[i].reward = t->reward;
-        SET_LIST(&list[i], observation, t->observation);
-        SET_LIST(&list[i], action, t->action);
-        SET_LIST(&list[i], next_observation, t->next_observation);
-    }
     m->session = wire_text(observe->session);
     m->epoch = observe->epoch;
     return 0;
@@ -186,7 +170,7 @@ static int read_close(struct wire_envelope *out, const void *message, struct wir
     const Belief__V1__Close *m = message;
     (void)arena;
     out->close = (struct wire_close){
-        .handle = m->handle, .forget = m->forget, .session = m->session, .epoch = m->epoch};
+        .handle = m->handle, .forget = m->forget, .session = m->session, .epoch = m->epoch, .finish = m->finish};
     return 0;
 }
 
@@ -196,6 +180,7 @@ static int fill_close(void *message, const struct wire_envelope *in, struct wire
     (void)arena;
     m->handle = in->close.handle;
     m->forget = in->close.forget;
+    m->finish = in->close.finish;
     m->session = wire_text(in->close.session);
     m->epoch = in->close.epoch;
     return 0;
@@ -270,4 +255,8 @@ const struct wire_codec wire_request_codecs[] = {
     [WIRE_PING - WIRE_HELLO] = CODEC(ping),
     [WIRE_SAVE - WIRE_HELLO] = CODEC(save),
     [WIRE_RESTORE - WIRE_HELLO] = CODEC(restore),
+    [WIRE_GET_MODEL - WIRE_HELLO] = {&belief__v1__get_model__descriptor, wire_read_get_model, wire_fill_get_model},
+    [WIRE_EXPERIENCE - WIRE_HELLO] = {&belief__v1__experience__descriptor, wire_read_experience, wire_fill_experience},
+    [WIRE_PUBLISH_MODEL - WIRE_HELLO] =
+        {&belief__v1__publish_model__descriptor, wire_read_publish_model, wire_fill_publish_model},
 };

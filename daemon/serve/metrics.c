@@ -113,8 +113,8 @@ static void put_requests(struct text *text, const struct metrics_view *view)
     // By number of the wire; "" has no line.
     static const char *const kinds[] = {
         "unknown", "", "hello", "open", "step", "observe", "act", "reset", "get_belief", "close", "ping", "save",
-        "restore", "", "", "", "list_sessions", "list_models", "load_model", "unload_model", "alias_model", "reload",
-        "rebuild", "snapshot", "hand_over", "drain", "get_metrics", NULL};
+        "restore", "get_model", "experience", "publish_model", "list_sessions", "list_models", "load_model",
+        "unload_model", "alias_model", "reload", "rebuild", "snapshot", "hand_over", "drain", "get_metrics", NULL};
     _Static_assert(sizeof kinds / sizeof *kinds == WIRE_GET_METRICS + 2, "a name for each kind of request");
     const char *codes[WIRE_RATE + 2] = {0}, *statuses[WIRE_STATUS_UNDURABLE + 2] = {0};
     for (int i = 0; i <= WIRE_RATE; i++)

@@ -17,11 +17,14 @@ static const uint64_t numbers[] = {1, 127, 129, 1ull << 40, UINT64_MAX - 1, UINT
 
 static const struct wire_model models[] = {
     {"cheetah", "half-cheetah-vel", "abc", 20, 6, 1, FLOATS(0, 2), FLOATS(1, 2), FLOATS(2, 1), 33, 17,
-     "{\"seed\":1}"},
-    {"b", "", "", 1, 2, UINT32_MAX, FLOATS(0, 0), FLOATS(0, 0), FLOATS(0, 0), 0, 0, ""}};
+     "{\"seed\":1}", UINT64_MAX},
+    {"b", "", "", 1, 2, UINT32_MAX, FLOATS(0, 0), FLOATS(0, 0), FLOATS(0, 0), 0, 0, "", 0}};
 static const struct wire_transition transitions[] = {
-    {1, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3)},
-    {UINT64_MAX, FLOATS(0, 0), FLOATS(0, 0), 0, FLOATS(0, 0)}};
+    {1, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3), 0, 0, 0, WIRE_STATUS_NONE},
+    {UINT64_MAX, FLOATS(0, 0), FLOATS(0, 0), 0, FLOATS(0, 0), 0, 0, 0, WIRE_STATUS_NONE}};
+static const struct wire_transition told[] = {
+    {3, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3), 1, 0, UINT32_MAX, WIRE_STATUS_ABSORBED},
+    {4, FLOATS(0, 0), FLOATS(1, 2), 0.5f, FLOATS(1, 3), 0, 1, 2, (enum wire_status)200}};
 static const enum wire_status statuses[] = {
     WIRE_STATUS_OTHER_TASK, WIRE_STATUS_NONE, WIRE_STATUS_UNDURABLE, (enum wire_status)200};
 static const struct wire_head heads[] = {
@@ -48,16 +51,19 @@ static const char *const refused[] = {"half.safetensors: not a model", ""};
 
 const struct wire_envelope messages[] = {
     {1, WIRE_HELLO, .hello = {"client 1", "s3cret"}},
-    {2, WIRE_OPEN, .open = {"robot-7", "cheetah", 1, UINT64_MAX, UINT64_MAX - 3}},
+    {2, WIRE_OPEN, .open = {"robot-7", "cheetah", 1, UINT64_MAX, UINT64_MAX - 3, 1}},
     {3, WIRE_STEP, .step = {70000, UINT64_MAX, 3, FLOATS(0, 5), -2.5f, FLOATS(1, 2), 1, "robot-7", UINT64_MAX}},
     {4, WIRE_OBSERVE, .observe = {5, 6, 7, transitions, 2, "robot-7", 8}},
     {5, WIRE_ACT, .act = {1, 2, FLOATS(0, 4), "robot-7", 3}},
     {6, WIRE_RESET, .reset = {1, WIRE_TASK, 9, "robot-7", UINT64_MAX}},
     {7, WIRE_GET_BELIEF, .get_belief = {1, 1, 0, 1, "robot-7", 2}},
-    {8, WIRE_CLOSE, .close = {1, 1, "robot-7", 2}},
+    {8, WIRE_CLOSE, .close = {1, 1, "robot-7", 2, 1}},
     {9, WIRE_PING, .ping = {1}},
     {10, WIRE_SAVE, .save = {"robot-7"}},
     {11, WIRE_RESTORE, .restore = {&state}},
+    {33, WIRE_GET_MODEL, .get_model = {"online", UINT32_MAX, UINT64_MAX}},
+    {34, WIRE_EXPERIENCE, .experience = {"online", "trainer", 1, UINT64_MAX, UINT64_MAX - 1, 1, UINT32_MAX, 7}},
+    {35, WIRE_PUBLISH_MODEL, .publish_model = {DIGEST, "online", "trainer"}},
     {12, WIRE_LIST_SESSIONS, .list_sessions = {"robot-6", UINT32_MAX, "robot-7"}},
     {.request_id = 13, .kind = WIRE_LIST_MODELS},
     {14, WIRE_LOAD_MODEL, .load_model = {DIGEST}},
@@ -83,6 +89,7 @@ const struct wire_envelope messages[] = {
         .sums = sums, .sums_count = 1, .count = 9, .digest = DIGEST}},
     {31, WIRE_SESSION_LIST, .session_list = {sessions, 2, 1}},
     {32, WIRE_MODEL_LIST, .model_list = {models, 2, aliases, 2, uses, 2, refused, 2}},
+    {36, WIRE_EXPERIENCED, .experienced = {UINT64_MAX, "robot-7", "abc", 5, DIGEST, told, 2, 1}},
     {UINT64_MAX, WIRE_METRICS, .metrics = {"beliefd_sessions 3\n"}},
 };
 const size_t message_count = sizeof messages / sizeof *messages;

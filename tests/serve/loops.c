@@ -77,8 +77,9 @@ static void observe(struct worker *worker, struct caller *caller, size_t which, 
     for (size_t i = 0; i < BATCH; i++) {
         lives[i] = life(which, worker->index, first + i);
         transitions[i] = (struct wire_transition){
-            first + i, {lives[i].observation, model->observation_dim}, {lives[i].action, model->action_dim},
-            lives[i].reward, {lives[i].next, model->observation_dim}};
+            .seq = first + i, .observation = {lives[i].observation, model->observation_dim},
+            .action = {lives[i].action, model->action_dim}, .reward = lives[i].reward,
+            .next_observation = {lives[i].next, model->observation_dim}};
     }
     struct wire_envelope reply = ask(worker, caller, (struct wire_envelope){
         .kind = WIRE_OBSERVE, .observe = {.writer = (uint32_t)worker->index + 1, .transitions = transitions,

@@ -202,8 +202,9 @@ static void observe(struct shadow *shadow)
     struct robot other = {.model = model, .seed = 1000 + shadow->robot.seed};
     robot_live(&other, ++shadow->observed);
     const struct wire_transition transition = {
-        shadow->observed, {other.observation, model->observation_dim}, {other.action, model->action_dim}, other.reward,
-        {other.next, model->observation_dim}};
+        .seq = shadow->observed, .observation = {other.observation, model->observation_dim},
+        .action = {other.action, model->action_dim}, .reward = other.reward,
+        .next_observation = {other.next, model->observation_dim}};
     struct wire_envelope request = {.kind = WIRE_OBSERVE, .observe = {
         .writer = 1, .transitions = &transition, .transition_count = 1, .session = shadow->name, .epoch = shadow->epoch}};
     for (int again = 0; again < 2; again++) {

@@ -16,8 +16,9 @@ static struct wire_envelope observing(const struct robot *whose, uint32_t writer
         copies[i] = *whose;
         robot_live(&copies[i], seqs[i]);
         transitions[i] = (struct wire_transition){
-            seqs[i], {copies[i].observation, model->observation_dim}, {copies[i].action, model->action_dim},
-            copies[i].reward, {copies[i].next, model->observation_dim}};
+            .seq = seqs[i], .observation = {copies[i].observation, model->observation_dim},
+            .action = {copies[i].action, model->action_dim}, .reward = copies[i].reward,
+            .next_observation = {copies[i].next, model->observation_dim}};
     }
     return (struct wire_envelope){
         .kind = WIRE_OBSERVE,

@@ -127,8 +127,9 @@ START_TEST(tasks_and_episodes_end)
     // What belongs to the task that ended does not reach the new belief.
     robot_live(&robot, 1);
     const struct wire_transition old = {
-        1, {robot.observation, model->observation_dim}, {robot.action, model->action_dim}, robot.reward,
-        {robot.next, model->observation_dim}};
+        .seq = 1, .observation = {robot.observation, model->observation_dim},
+        .action = {robot.action, model->action_dim}, .reward = robot.reward,
+        .next_observation = {robot.next, model->observation_dim}};
     reply = peer_ask(&peer, (struct wire_envelope){
                                 .kind = WIRE_OBSERVE,
                                 .observe = {.handle = handle, .writer = 1, .task = 1, .transitions = &old,
