@@ -105,6 +105,7 @@ struct model {
     double *landmark_features;        // (L, D_R)
     double *landmark_tasks;           // (L, task_dim)
 
+    uint64_t revision;                // raised by its learner with each that it publishes; 0: none
     char *provenance;                 // a JSON object: command, seed, frames, evaluation; or NULL. The model's
     char digest[65];                  // SHA-256 of the file in hexadecimal; empty if not from a file
     void *memory;                     // behind all arrays but the networks'

@@ -318,6 +318,16 @@ static int read_tensors(struct reader *reader, struct model *model)
     return 0;
 }
 
+static int read_revision(struct reader *reader, uint64_t *revision)
+{
+    const char *text = read_text(reader, "", "revision", "0");
+    size_t digits = strspn(text, "0123456789");
+    if (digits < 1 || digits > 18 || text[digits] != 0)
+        return REFUSE(reader, "metadata \"revision\" is \"%.32s\", not a number of at most 18 digits", text);
+    *revision = strtoull(text, NULL, 10);
+    return 0;
+}
+
 static int read_model(struct reader *reader, struct model **result)
 {
     struct model_shape shape = {0};
@@ -331,8 +341,9 @@ static int read_model(struct reader *reader, struct model **result)
         return error;
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         model->heads[kind].judged = judged[kind];
+    error = read_revision(reader, &model->revision);
     const char *provenance = safetensors_metadata(reader->file, "provenance");
-    if (provenance && (model->provenance = strdup(provenance)) == NULL)
+    if (error == 0 && provenance && (model->provenance = strdup(provenance)) == NULL)
         error = refuse(reader->why, reader->why_size, -ENOMEM, "no memory for the provenance");
     if (error == 0)
         error = read_tensors(reader, model);
@@ -487,6 +498,10 @@ static int describe(struct safetensors_writer *writer, const struct model *model
     for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++)
         if (model->heads[kind].present)
             error = describe_head(writer, &model->heads[kind], kind);
+    char revision[24];
+    snprintf(revision, sizeof revision, "%llu", (unsigned long long)model->revision);
+    if (error == 0 && model->revision)
+        error = safetensors_describe(writer, "revision", revision);
     if (error == 0 && model->provenance)
         error = safetensors_describe(writer, "provenance", model->provenance);
     return error;
