@@ -101,6 +101,7 @@ void bel_disconnect(struct bel *bel)
         host_free(host);
     }
     call_models_release(bel->models, bel->model_count);
+    call_model_release(&bel->wanted);
     char *texts[] = {bel->client, bel->token, bel->token_file, (char *)(uintptr_t)bel->tls.ca_file,
                      (char *)(uintptr_t)bel->tls.certificate, (char *)(uintptr_t)bel->tls.key,
                      (char *)(uintptr_t)bel->tls.server_name};
@@ -260,6 +261,7 @@ int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **
         session->opener = (uint64_t)link_now() ^ (uint64_t)getpid() << 32;  // early in a boot; it need only differ
     session->opener |= 1;
     session->hold_prior = open->hold_prior;
+    session->explore = open->explore;
     session->model.model.name = open->model;  // what is wanted, until Opened says what it is
     struct single single = {.session = session};
     int result = single_run(bel, &single, 0);
@@ -292,6 +294,15 @@ int bel_close(struct bel_session *session, int forget)
     }
     session_free(session);
     return forget && result == BEL_LOST ? 0 : result;  // gone is gone
+}
+
+int bel_finish(struct bel_session *session)
+{
+    struct single single = {
+        .session = session, .request = {.kind = WIRE_CLOSE, .close.finish = 1}, .take = single_take_done};
+    int result = single_run(session->bel, &single, 0);
+    session_free(session);
+    return result;
 }
 
 const char *bel_session_id(const struct bel_session *session) { return session->id; }

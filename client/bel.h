@@ -118,6 +118,7 @@ struct bel_model {
     uint32_t transition_features;   // D of the transition head; 0: no such head
     uint32_t reward_features;       // D of the reward head; 0: no such head
     const char *provenance;         // JSON: how it was trained, how well it does
+    uint64_t revision;              // raised by its learner with each one that it publishes; 0: none
 };
 
 // The daemon as it was at the last (re)connect. Models stay valid until the next one: copy what must last.
@@ -151,6 +152,8 @@ struct bel_open {
     const char *id;        // 1 to 64 of [A-Za-z0-9._:-], chosen by the caller; names the belief at the daemon
     const char *model;     // NULL: the daemon's first
     int hold_prior;        // the policy reads the prior for ever; the belief is kept all the same
+    int explore;           // actions come as the policy means them, not clipped to the bounds: draw around them, do what
+                           // was drawn within the bounds, and tell with the next step what was drawn
 };
 
 // Opens or resumes a session. Opening one that is open elsewhere takes it over: the other gets BEL_FENCED.
@@ -162,6 +165,10 @@ BEL_EXPORT int bel_open(struct bel *bel, const struct bel_open *open, struct bel
 // and the result tells whether it is there. forget: the daemon drops it with its belief instead, and the result tells whether it knows. NULL
 // is fine.
 BEL_EXPORT int bel_close(struct bel_session *session, int forget);
+
+// The session explored and is over: its transitions are on the daemon's disk when it returns 0, and learners may have
+// them. Frees the session in any case.
+BEL_EXPORT int bel_finish(struct bel_session *session);
 
 BEL_EXPORT const char *bel_session_id(const struct bel_session *session);
 BEL_EXPORT const struct bel_model *bel_session_model(const struct bel_session *session);  // lives as the session
@@ -288,6 +295,65 @@ struct bel_belief {
 // One round trip; an estimate costs the daemon some hundred microseconds. BEL_UNSUPPORTED: an estimate of a
 // model without landmarks.
 BEL_EXPORT int bel_get_belief(struct bel_session *session, struct bel_belief *belief);
+
+// ---- Learning -----------------------------------------------------------------------------------------------
+
+// Which model a name or an alias stands for (NULL: the daemon's first), without provenance. Waits up to wait_ms for one
+// with another revision than `unlike`, and then tells what it is still. It lives until the next bel_get_model.
+// BEL_UNKNOWN_MODEL: there was none all the time.
+BEL_EXPORT int bel_get_model(struct bel *bel, const char *name, uint64_t unlike, uint32_t wait_ms,
+                             const struct bel_model **model);
+
+// A model file, served from now on in place of the one of its name; `alias` stands for it. All of it or, with a sentence,
+// nothing. learner: who learns under this alias; while that connection lives, others get BEL_LIMIT. BEL_INVALID: the
+// file, or the alias; BEL_UNSUPPORTED: the daemon has no place for model files.
+BEL_EXPORT int bel_publish(struct bel *bel, const char *alias, const char *learner, const void *file, size_t size);
+
+struct bel_explored {
+    uint64_t seq;                  // of its session
+    const float *observation, *action, *next_observation;  // action: as it was told, drawn
+    float reward;
+    int first, last;               // begins, ends an episode
+    uint32_t task;
+    enum bel_status status;        // what became of it
+};
+
+// Where a learner is: the next page is of the first session with a number above `number`, its transitions above `seq`.
+struct bel_cursor {
+    uint64_t number, seq;
+};
+
+struct bel_page {
+    uint64_t number;               // of its session among those that were finished
+    const char *session;           // its name
+    const char *model_digest;
+    uint64_t count;                // transitions in its belief at the end
+    uint8_t digest[16];            // of the belief then
+    const struct bel_explored *transitions;  // (transition_count) by seq
+    size_t transition_count;
+    size_t observation_dim, action_dim;
+    int more;                      // of this session; otherwise these were the last
+};
+
+struct bel_experience {
+    const char *model;             // name or alias; sessions of models of that name are told
+    const char *learner;           // as in bel_publish
+    struct bel_cursor cursor;      // moves on with each page
+    uint32_t wait_ms;              // for the first page, 10,000 at most; the others are what is there
+    uint64_t forget;               // sessions up to this number are needed no more: the daemon deletes them. 0: none
+    size_t credits;                // pages at most, asked for in one go
+    // Each page, in order; what it points to lives during the call. A result that is not 0 ends bel_experience with it.
+    int (*take)(void *context, const struct bel_page *page);
+    void *context;
+};
+
+// The next pages of experience; 0 also if there were none. The cursor counts what was taken, whatever the result is, so
+// the next call goes on there: nothing is lost and nothing told twice. *taken: how many. BEL_LIMIT: somebody else learns
+// this model; BEL_UNSUPPORTED: the daemon keeps no log.
+BEL_EXPORT int bel_experience(struct bel *bel, struct bel_experience *experience, size_t *taken);
+
+// The number of the session that was finished last.
+BEL_EXPORT int bel_newest(struct bel *bel, const char *model, const char *learner, uint64_t *number);
 
 #ifdef __cplusplus
 }

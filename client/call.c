@@ -230,7 +230,7 @@ static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
     request->kind = WIRE_OPEN;
     request->open = (struct wire_open){
         .session = session->id, .model = session->model.model.name, .hold_prior = session->hold_prior,
-        .epoch = session->epoch, .opener = session->opener};
+        .epoch = session->epoch, .opener = session->opener, .explore = session->explore};
     session->opening = session->host->generation;
 }
 

@@ -28,6 +28,7 @@ struct bel {
     char server[64];
     struct call_model *models;
     size_t model_count;
+    struct call_model wanted;     // of the last bel_get_model
     struct bel_session *sessions; // list
     struct bel_counters counters;
     char why[512];                // first failure of the current call
@@ -47,7 +48,7 @@ struct bel_session {
     struct bel_session *next;
     char id[WIRE_SESSION_LIMIT + 1];
     struct call_model model;
-    int hold_prior;
+    int hold_prior, explore;
     int known;                    // was opened at least once, so that there is a history to compare with
     int resumed;                  // was there already when it was opened first
     size_t in_call;               // entry of the current call that it is, plus 1; 0: of none

@@ -399,6 +399,7 @@ int call_model_copy(struct call_model *to, const struct wire_model *from)
         .action_high = place_floats(&floats, from->action_high),
         .action_log_sd = place_floats(&floats, from->action_log_sd),
         .transition_features = from->transition_features, .reward_features = from->reward_features,
+        .revision = from->revision,
     };
     return 0;
 }

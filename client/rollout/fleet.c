@@ -69,7 +69,8 @@ static int open_robot(struct fleet *fleet, size_t i)
 
     char id[64];
     snprintf(id, sizeof id, "%.40s.%zu", o->name, i + 1);
-    int result = bel_open(fleet->bel, &(struct bel_open){id, fleet->model->name, o->hold_prior}, &robot->session);
+    const struct bel_open open = {.id = id, .model = fleet->model->name, .hold_prior = o->hold_prior};
+    int result = bel_open(fleet->bel, &open, &robot->session);
     return result ? fail(fleet, result, bel_error(fleet->bel)) : 0;
 }
 

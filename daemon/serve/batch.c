@@ -103,6 +103,11 @@ static void act(struct served *served, struct observation_item *const item[])
             .belief = session->hold_prior ? NULL : &session->belief,
             .observation = session->waiting == WAITING_REPEAT ? session->observation : session->new_observation,
             .z = judged ? item[i]->z : NULL, .action = session->action};
+        if (session->explore) {
+            // What the policy means; the transition that `executed` belonged to is in the belief and in the log.
+            served->actions[i].output = session->action;
+            served->actions[i].action = session->executed;
+        }
     }
     agent_act(served->model, served->scratch, served->actions, served->waiting_count);
 }

@@ -37,7 +37,7 @@ static struct wire_model describe(const struct model *model)
         .action_log_sd = {model->action_log_sd, model->action_dim},
         .transition_features = transition->present ? (uint32_t)transition->features : 0,
         .reward_features = reward->present ? (uint32_t)reward->features : 0,
-        .provenance = model->provenance,
+        .provenance = model->provenance, .revision = model->revision,
     };
 }
 

@@ -44,6 +44,7 @@ int house_new(struct house **out, const struct house_options *options, char *why
     pthread_mutex_init(&house->lock, NULL);
     pthread_mutex_init(&house->changing, NULL);
     moved_init(&house->moved);
+    teaching_init(&house->teaching);
     helper_init(&house->helper);
     for (size_t i = 0; i < options->servers; i++)
         mailbox_init(&house->mailboxes[i]);
@@ -76,6 +77,7 @@ void house_free(struct house *house)
     catalogue_unref(house->catalogue);
     identities_unref(house->identities);
     moved_release(&house->moved);
+    teaching_release(&house->teaching);
     pthread_mutex_destroy(&house->changing);
     pthread_mutex_destroy(&house->lock);
     free(house);

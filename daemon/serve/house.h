@@ -15,8 +15,9 @@
 #include "limits.h"
 #include "mail.h"
 #include "metrics.h"
-#include "tls.h"
 #include "moved.h"
+#include "teaching.h"
+#include "tls.h"
 
 #include "daemon/agent/model.h"
 #include "daemon/store/store.h"
@@ -46,9 +47,10 @@ struct house {
     struct house_options options;
     struct store *store;                  // NULL: durability is off
     struct mailbox mailboxes[LOOPS_LIMIT];
-    struct directory directory;           // has its own lock, as have the next two
+    struct directory directory;           // has its own lock, as have the next three
     struct helper helper;
     struct moved moved;                   // sessions that went to other daemons
+    struct teaching teaching;             // who learns which model
     pthread_mutex_t changing;             // held by who changes models, so that changes follow one another
     pthread_mutex_t lock;                 // of what follows
     struct server *servers[LOOPS_LIMIT];  // changed by house_enter and house_leave; NULL: none
@@ -68,6 +70,9 @@ int house_serve(struct house *house, struct model *model, const uint8_t *file, s
 // The Control calls, by the same rules. A file is checked, written to the model directory whole or not at all, and
 // served.
 int house_load_model(struct house *house, const uint8_t *file, size_t file_size, char *why, size_t why_size);
+// A file as before, and the alias stands for it from now on, both at once.
+int house_publish_model(struct house *house, const uint8_t *file, size_t file_size, const char *alias, char *why,
+                        size_t why_size);
 // A file of that name in the model directory stays, as NAME.safetensors.unloaded.
 int house_unload_model(struct house *house, const char *name, char *why, size_t why_size);
 int house_alias_model(struct house *house, const char *alias, const char *model, char *why, size_t why_size);

@@ -3,6 +3,7 @@
 #include "house_internal.h"
 
 #include "aliases.h"
+#include "learning.h"
 #include "log.h"
 #include "whole_file.h"
 
@@ -31,7 +32,6 @@ struct change {
 
 static void deliver_change(struct letter *letter, struct server *server, uint64_t now_us)
 {
-    (void)now_us;
     struct change *change = (struct change *)letter;
     if (!server)
         served_free(change->fresh);
@@ -39,6 +39,8 @@ static void deliver_change(struct letter *letter, struct server *server, uint64_
         log_event(LOG_ERROR, "models_unchanged", LOG_TEXT("why", "no memory"));
     else
         server_measure(server);
+    if (server)
+        models_awaited(server, now_us);
     catalogue_unref(change->catalogue);
     free(change);
 }
@@ -150,9 +152,17 @@ static int keep_in_log(const struct house *house, struct model *model, const uin
 
 // ---- Changes, one after another: house->changing is held --------------------------------------------------------------
 
-// path: where the bytes are to be written first; NULL: nowhere.
+static int stands_for(const struct catalogue *catalogue, const char *alias, const char *model)
+{
+    for (size_t i = 0; i < catalogue->alias_count; i++)
+        if (!strcmp(catalogue->aliases[i].alias, alias))
+            return !strcmp(catalogue->aliases[i].model, model);
+    return 0;
+}
+
+// path: where the bytes are to be written first; NULL: nowhere. alias: what stands for it from now on; NULL: nothing new.
 static int serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, const char *path,
-                 char *why, size_t why_size)
+                 const char *alias, char *why, size_t why_size)
 {
     struct shared_model *shared = shared_model_new(model);
     if (!shared) {
@@ -162,11 +172,16 @@ static int serve(struct house *house, struct model *model, const uint8_t *file, 
     struct catalogue *catalogue = catalogue_copy(house->catalogue);
     int error = catalogue ? check(house, model, shared, why, why_size) : refuse(why, why_size, -ENOMEM, "no memory");
     if (!error)
+        error = catalogue_put(catalogue, shared, why, why_size);
+    int stands = alias && !error && stands_for(catalogue, alias, model->name);
+    if (!error && alias && !stands)
+        error = catalogue_alias(catalogue, alias, model->name, why, why_size);
+    if (!error)
         error = keep_in_log(house, model, file, file_size, why, why_size);
     if (!error && path && (error = whole_file_write(path, file, file_size)))
         refuse(why, why_size, error, "%s cannot be written: %s", path, strerror(-error));
-    if (!error)
-        error = catalogue_put(catalogue, shared, why, why_size);
+    if (!error && alias && !stands)
+        error = aliases_write(house->options.model_directory, catalogue, why, why_size);
     if (error) {
         catalogue_unref(catalogue);
     } else if ((error = publish(house, catalogue, shared))) {
@@ -190,7 +205,7 @@ static int serve_bytes(struct house *house, const uint8_t *bytes, size_t size, c
         model_free(model);
         return 0;  // it is the one that is served
     }
-    return serve(house, model, bytes, size, NULL, why, why_size);
+    return serve(house, model, bytes, size, NULL, NULL, why, why_size);
 }
 
 // Appends "path: reason" as a line.
@@ -261,7 +276,7 @@ int house_serve(struct house *house, struct model *model, const uint8_t *file, s
                 size_t why_size)
 {
     pthread_mutex_lock(&house->changing);
-    int error = serve(house, model, file, file_size, NULL, why, why_size);
+    int error = serve(house, model, file, file_size, NULL, NULL, why, why_size);
     pthread_mutex_unlock(&house->changing);
     return error;
 }
@@ -272,7 +287,8 @@ static int path_of(const struct house *house, const char *name, char path[PATH_M
     return directory && snprintf(path, PATH_MAX, "%s/%s%s", directory, name, suffix) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int house_load_model(struct house *house, const uint8_t *file, size_t file_size, char *why, size_t why_size)
+int house_publish_model(struct house *house, const uint8_t *file, size_t file_size, const char *alias, char *why,
+                        size_t why_size)
 {
     char path[PATH_MAX];
     struct model *model;
@@ -287,9 +303,14 @@ int house_load_model(struct house *house, const uint8_t *file, size_t file_size,
         return refuse(why, why_size, error, "the path is too long");
     }
     pthread_mutex_lock(&house->changing);
-    error = serve(house, model, file, file_size, path, why, why_size);
+    error = serve(house, model, file, file_size, path, alias, why, why_size);
     pthread_mutex_unlock(&house->changing);
     return error;
+}
+
+int house_load_model(struct house *house, const uint8_t *file, size_t file_size, char *why, size_t why_size)
+{
+    return house_publish_model(house, file, file_size, NULL, why, why_size);
 }
 
 int house_unload_model(struct house *house, const char *name, char *why, size_t why_size)

@@ -60,10 +60,12 @@ int role_may(enum wire_role role, enum wire_kind kind)
     case WIRE_ROLE_NONE:
         return kind == WIRE_HELLO;  // brings the token
     case WIRE_ROLE_ROBOT:
+        return kind >= WIRE_HELLO && kind <= WIRE_GET_MODEL;
     case WIRE_ROLE_LEARNER:
-        return kind >= WIRE_HELLO && kind <= WIRE_RESTORE;
+        return kind >= WIRE_HELLO && kind <= WIRE_PUBLISH_MODEL;
     case WIRE_ROLE_OBSERVER:
-        return kind == WIRE_HELLO || kind == WIRE_PING || kind == WIRE_GET_BELIEF || kind == WIRE_SAVE;
+        return kind == WIRE_HELLO || kind == WIRE_PING || kind == WIRE_GET_BELIEF || kind == WIRE_SAVE ||
+               kind == WIRE_GET_MODEL;
     case WIRE_ROLE_ADMIN:
         return 1;
     }

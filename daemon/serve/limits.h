@@ -27,6 +27,7 @@ struct limits {
 
 enum {
     OBSERVE_LIMIT = 1024,          // transitions in one Observe: bounds how long others wait for it
+    EXPERIENCE_BYTES = 256 * 1024, // of a page of experience: many fit into what a connection may have under way
     MODELS_LIMIT = 64,
     LOOPS_LIMIT = 64,
     OUTPUT_BASE = 32 * 1024,       // bytes of replies a connection holds without allocating

@@ -3,6 +3,7 @@
 
 #include "arrival.h"
 #include "durable.h"
+#include "learning.h"
 #include "question.h"
 #include "server.h"
 
@@ -65,4 +66,5 @@ void server_take_mail(struct server *server, uint64_t now_us)
     }
     durable_release(server, now_us);
     arrival_settle(server, now_us);
+    feeds_turn(server, now_us);
 }

@@ -6,7 +6,7 @@
 
 static int is_request(enum wire_kind kind)
 {
-    return (kind >= WIRE_HELLO && kind <= WIRE_RESTORE) || (kind >= WIRE_LIST_SESSIONS && kind <= WIRE_GET_METRICS);
+    return (kind >= WIRE_HELLO && kind <= WIRE_PUBLISH_MODEL) || (kind >= WIRE_LIST_SESSIONS && kind <= WIRE_GET_METRICS);
 }
 
 // Made at the first request of an identity that has a rate; there are no more than the file of identities has lines.

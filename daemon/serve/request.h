@@ -22,7 +22,7 @@ void request_take_get_belief(const struct request *r);
 void request_take_save(const struct request *r);
 void request_take_restore(const struct request *r);
 void request_take_list_sessions(const struct request *r);
-void request_take_models(const struct request *r);  // ListModels, LoadModel, UnloadModel, AliasModel, Reload
+void request_take_models(const struct request *r);  // ListModels, LoadModel, UnloadModel, AliasModel, Reload, PublishModel
 void request_take_drain(const struct request *r);
 void request_take_snapshot(const struct request *r);
 void request_take_hand_over(const struct request *r);

@@ -1,6 +1,8 @@
-// What operators ask about models: ListModels, LoadModel, UnloadModel, AliasModel, Reload; and Drain. Reading, checking
+// What operators ask about models: ListModels, LoadModel, UnloadModel, AliasModel, Reload; PublishModel, which learners
+// ask; and Drain. Reading, checking
 // and warming are the helper's; its result comes back by letter, then a round counts who uses what.
 #include "house_internal.h"
+#include "learning.h"
 #include "round.h"
 #include "ticket.h"
 
@@ -24,7 +26,7 @@ struct model_call {
     size_t home;
     struct ticket *ticket;
     enum wire_kind kind;
-    uint8_t *file;                  // LoadModel
+    uint8_t *file;                  // LoadModel, PublishModel
     size_t file_size;
     char name[2 * MODEL_NAME_LIMIT], model[2 * MODEL_NAME_LIMIT];
     int error;
@@ -103,7 +105,7 @@ static void came_home(struct letter *letter, struct server *server, uint64_t now
 {
     struct model_call *call = (struct model_call *)((char *)letter - offsetof(struct model_call, round.letter));
     static const char *const fields[] = {[WIRE_LOAD_MODEL] = "file", [WIRE_UNLOAD_MODEL] = "model",
-                                         [WIRE_ALIAS_MODEL] = "alias"};
+                                         [WIRE_ALIAS_MODEL] = "alias", [WIRE_PUBLISH_MODEL] = "file"};
     if (!server) {
         call_free(call);
     } else if (call->error && call->kind != WIRE_RELOAD) {
@@ -113,6 +115,9 @@ static void came_home(struct letter *letter, struct server *server, uint64_t now
                                     : call->error == -EINVAL ? WIRE_INVALID
                                                              : WIRE_INTERNAL;
         ticket_refuse(server, call->ticket, code, fields[call->kind], now_us, "%s", call->why);
+        call_free(call);
+    } else if (call->kind == WIRE_PUBLISH_MODEL) {
+        ticket_reply(server, call->ticket, &(struct wire_envelope){.kind = WIRE_DONE}, now_us);
         call_free(call);
     } else {
         round_start(&call->round, server, now_us);
@@ -128,6 +133,8 @@ static void work(struct job *job, struct house *house)
     }
     if (call->kind == WIRE_LOAD_MODEL)
         call->error = house_load_model(house, call->file, call->file_size, call->why, WHY_SIZE);
+    else if (call->kind == WIRE_PUBLISH_MODEL)
+        call->error = house_publish_model(house, call->file, call->file_size, call->name, call->why, WHY_SIZE);
     else if (call->kind == WIRE_UNLOAD_MODEL)
         call->error = house_unload_model(house, call->name, call->why, WHY_SIZE);
     else if (call->kind == WIRE_ALIAS_MODEL)
@@ -140,18 +147,24 @@ static void work(struct job *job, struct house *house)
     mail_post(house, call->home, &call->round.letter);
 }
 
+static int copy_file(struct model_call *call, struct wire_bytes file)
+{
+    call->file_size = file.size;
+    call->file = malloc(file.size + 1);
+    if (call->file && file.size > 0)
+        memcpy(call->file, file.bytes, file.size);
+    return call->file ? 0 : -ENOMEM;
+}
+
 // Names that are longer than any name can be are cut, and so still name nothing.
 static int read_arguments(struct model_call *call, const struct wire_envelope *message)
 {
     switch (message->kind) {
     case WIRE_LOAD_MODEL:
-        call->file_size = message->load_model.file.size;
-        call->file = malloc(call->file_size + 1);
-        if (!call->file)
-            return -ENOMEM;
-        if (call->file_size > 0)
-            memcpy(call->file, message->load_model.file.bytes, call->file_size);
-        break;
+        return copy_file(call, message->load_model.file);
+    case WIRE_PUBLISH_MODEL:
+        snprintf(call->name, sizeof call->name, "%s", message->publish_model.alias);
+        return copy_file(call, message->publish_model.file);
     case WIRE_UNLOAD_MODEL:
         snprintf(call->name, sizeof call->name, "%s", message->unload_model.model);
         break;
@@ -168,6 +181,9 @@ static int read_arguments(struct model_call *call, const struct wire_envelope *m
 void request_take_models(const struct request *r)
 {
     struct server *server = r->server;
+    const struct wire_publish_model *publish = &r->message->publish_model;
+    if (r->message->kind == WIRE_PUBLISH_MODEL && !request_may_teach(r, publish->alias, publish->learner))
+        return;
     struct model_call *call = calloc(1, sizeof *call);
     if (!call || read_arguments(call, r->message)) {
         free(call);

@@ -146,6 +146,7 @@ void request_take_open(const struct request *r)
     session->hand_overs = 0;
     session->opener = open->opener;
     session->hold_prior = open->hold_prior;
+    session->explore = open->explore;
     session->heard_us = r->now_us;
     count_add(nowhere ? &server->metrics.sessions_opened : &server->metrics.sessions_resumed, 1);
     log_event(LOG_DEBUG, "open", LOG_TEXT("session", session->name), LOG_TEXT("peer", r->connection->peer),

@@ -41,26 +41,46 @@ void request_take_reset(const struct request *r)
     request_done_durably(r, session, session->position);
 }
 
+// Are its transitions whole? 0: the refusal was sent.
+static int may_finish(const struct request *r, const struct session *session)
+{
+    if (!r->server->queue)
+        request_refuse(r, WIRE_UNSUPPORTED, "finish", 0, "this daemon keeps no experience log");
+    else if (!session->explore)
+        request_refuse(r, WIRE_INVALID, "finish", 0, "the session was not opened to explore");
+    else if (session->undurable_first != 0)
+        request_refuse(r, WIRE_UNDURABLE, "finish", 0, "transition %llu is missing, which the log could not take",
+                       (unsigned long long)session->undurable_first);
+    else
+        return 1;
+    return 0;
+}
+
 void request_take_close(const struct request *r)
 {
     const struct wire_close *close = &r->message->close;
     struct session *session = request_session(r, close->handle, close->session, close->epoch, ACCESS_OWN);
     if (!session)
         return;
-    log_event(LOG_DEBUG, close->forget ? "forget" : "close", LOG_TEXT("session", session->name),
+    if (close->finish && !close->forget && !may_finish(r, session))
+        return;
+    int leaves = close->forget || close->finish;
+    log_event(LOG_DEBUG, close->forget ? "forget" : close->finish ? "finish" : "close", LOG_TEXT("session", session->name),
               LOG_TEXT("peer", r->connection->peer));
-    if (close->forget && session_log_forget(r->server, session)) {
-        request_refuse(r, WIRE_UNDURABLE, "forget", 0, "the experience log cannot take it now");
+    if (close->forget ? session_log_forget(r->server, session)
+                      : close->finish && session_log_explored(r->server, session)) {
+        request_refuse(r, WIRE_UNDURABLE, close->forget ? "forget" : "finish", 0,
+                       "the experience log cannot take it now");
         return;
     }
     if (session->owner)
         slot_release(connection_slot(session->owner, session->handle));
     session->owner = NULL;
-    if (close->forget)
+    if (leaves)
         request_done_durably(r, session, session->position);
     else
         request_done(r, session);
-    if (close->forget) {
+    if (leaves) {
         arrival_left(r->server, session);
         session_free(&r->server->sessions, session);
     }

@@ -4,6 +4,7 @@
 #include "batch.h"
 #include "durable.h"
 #include "house_internal.h"
+#include "learning.h"
 #include "log.h"
 #include "permission.h"
 #include "rebuild.h"
@@ -168,7 +169,11 @@ size_t request_reply_bound(const struct server *server, const struct wire_envelo
     case WIRE_CLOSE:
     case WIRE_PING:
     case WIRE_SNAPSHOT:
+    case WIRE_PUBLISH_MODEL:
         return server->error_bound;
+    case WIRE_EXPERIENCE:
+        return server->limits.frame_bytes < EXPERIENCE_BYTES ? server->limits.frame_bytes : EXPERIENCE_BYTES;
+    case WIRE_GET_MODEL:
     case WIRE_RESTORE:
         return server->opened_bound;
     case WIRE_GET_BELIEF:
@@ -208,6 +213,12 @@ static void dispatch(const struct request *r)
     case WIRE_RESTORE:
         request_take_restore(r);
         break;
+    case WIRE_GET_MODEL:
+        request_take_get_model(r);
+        break;
+    case WIRE_EXPERIENCE:
+        request_take_experience(r);
+        break;
     case WIRE_LIST_SESSIONS:
         request_take_list_sessions(r);
         break;
@@ -216,6 +227,7 @@ static void dispatch(const struct request *r)
     case WIRE_UNLOAD_MODEL:
     case WIRE_ALIAS_MODEL:
     case WIRE_RELOAD:
+    case WIRE_PUBLISH_MODEL:
         request_take_models(r);
         break;
     case WIRE_REBUILD:

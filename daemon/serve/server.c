@@ -7,6 +7,7 @@
 #include "door.h"
 #include "durable.h"
 #include "house_internal.h"
+#include "learning.h"
 #include "log.h"
 #include "permission.h"
 #include "requests.h"
@@ -94,6 +95,8 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    awaited_release(server);
+    feeds_release(server);
     while (server->first) {
         struct connection *connection = server->first;
         server->first = connection->next;
@@ -252,6 +255,8 @@ void server_disconnect(struct server *server, struct connection *connection, uin
         connection->slots[i].session->heard_us = now_us;
     }
     durable_drop(server, connection);
+    teaching_leave(&server->house->teaching, connection);
+    feed_drop(server, connection);
     tickets_drop(server, connection);
     list_remove(server, LIST_OUTPUT, connection);
     list_remove(server, LIST_BACKLOG, connection);
@@ -457,6 +462,8 @@ void server_tick(struct server *server, uint64_t now_us)
         if (connection->door && connection->door->tick)
             connection->door->tick(server, connection, now_us);
     }
+    models_awaited(server, now_us);
+    feeds_turn(server, now_us);
     check_sessions(server, now_us);
     server_snapshot(server, 1, STATES_PER_TICK);
     serving_sweep(&server->serving);

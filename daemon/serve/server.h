@@ -38,6 +38,8 @@ struct server {
     struct session_table sessions;
     struct arrivals *arrivals;          // sessions on their way (arrival.c)
     struct ticket *tickets;             // requests that wait for something slow (ticket.h)
+    struct awaited *awaited;            // of them, those for a model (request_learn.c)
+    struct feed *feeds;                 // of connections that ask for experience (experience.c)
     struct guest *guests;               // identities that have a rate (permission.h)
     struct metrics metrics;
     struct connection *first;           // all connections

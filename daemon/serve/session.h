@@ -52,7 +52,7 @@ struct session {
     uint32_t hand_overs;       // since the last Open; each raised the epoch, and fenced nobody
     uint64_t opener;           // who opened it last, for an Open whose answer was lost
     uint64_t heard_us;         // its last request, or when its owner left
-    int hold_prior;
+    int hold_prior, explore;   // as the last Open said
 
     struct agent_belief belief;
     uint32_t task;             // from 1

@@ -69,6 +69,25 @@ int session_log_state(struct server *server, struct session *session)
     return 0;
 }
 
+int session_log_explored(struct server *server, struct session *session)
+{
+    if (session->row_due && session_log_row(server, session))
+        return -EAGAIN;
+    if (noted(server, session, store_put_explored(server->queue, session->id)))
+        return -EAGAIN;
+    store_put_let_go(server->queue, session->id);  // retention may have it now; should it not be told, it keeps it
+    return 0;
+}
+
+int session_log_forget_explored(struct server *server, uint64_t number)
+{
+    uint64_t position = store_put_forget_explored(server->queue, number);
+    if (position == 0)
+        return -EAGAIN;
+    server->position = position;
+    return 0;
+}
+
 int session_log_forget(struct server *server, struct session *session)
 {
     if (!server->queue || session->id == 0)

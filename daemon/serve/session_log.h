@@ -12,6 +12,9 @@
 int session_log_row(struct server *server, struct session *session);
 // Its whole state as it is now, in place of the one before. -ENOMEM, -EMSGSIZE too.
 int session_log_state(struct server *server, struct session *session);
+// It explored and is over; nobody opens it again.
+int session_log_explored(struct server *server, struct session *session);
+int session_log_forget_explored(struct server *server, uint64_t number);  // all of them up to that number
 int session_log_forget(struct server *server, struct session *session);
 
 // Would so many transitions of the model's dimensions be taken now?
