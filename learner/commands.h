@@ -13,6 +13,7 @@ int evaluate_command(int argc, char **argv);
 int experiment_command(int argc, char **argv);
 int report_command(int argc, char **argv);
 int export_command(int argc, char **argv);
+int study_command(int argc, char **argv);
 
 // Says it on standard error, after the program's name; returns 1.
 __attribute__((format(printf, 1, 2))) int fail(const char *format, ...);

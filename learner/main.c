@@ -59,6 +59,8 @@ int main(int argc, char **argv)
         return experiment_command(argc, argv);
     if (!strcmp(argv[1], "report"))
         return report_command(argc, argv);
+    if (!strcmp(argv[1], "study"))
+        return study_command(argc, argv);
     fail("there is no command \"%s\" (see bel-learn --help)", argv[1]);
     return 2;
 }

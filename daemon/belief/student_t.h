@@ -1,5 +1,5 @@
 #pragma once
-// Private to this folder: special functions behind densities and p-values. They call libm, so their last bits
+// For this folder and for the learner: special functions behind densities and p-values. They call libm, so their last bits
 // are those of the C library; nothing that a policy reads goes through here.
 
 // ln Gamma(x), x > 0; unlike lgamma it touches no global variable.
