@@ -64,7 +64,7 @@ static const struct option_row rows[] = {
     {"basis-early", 'f', AT(basis_early), 0, 1, "share of them of which the first transitions are used instead"},
     {"warmup", 'u', AT(warmup), 0, 100000, "updates of the basis after the first rollout"},
     {"basis-norm-limit", 'f', AT(basis_norm_limit), 0, 1e6, "of the basis' gradient"},
-    {"freeze", 'f', AT(freeze), 0, 1, "share of the frames after which the basis stays as it is"},
+    {"freeze", 'f', AT(freeze), 0, 1, "share of the frames after which basis or encoder stay as they are"},
     {"loss", 'c', AT(loss), 0, 1, "of the basis: evidence, or alpaca's predictive density after a random context"},
     {"noise", 'c', AT(noise), 0, 2, "inferred; known: one for all tasks, learnt; or fixed: as given"},
     {"prior-noise", 'f', AT(prior_noise), 1e-9, 1e3, "noise variance that the prior expects, of unit target variance"},
@@ -89,7 +89,7 @@ static const struct option_row rows[] = {
     {"kl-weight", 'f', AT(kl_weight), 0, 1e6, "of the divergence between consecutive posteriors"},
     {"elbo-terms", 'u', AT(elbo_terms), 0, 1e6, "posteriors of a meta-episode that a step looks at; 0: all"},
     {"decodes", 'u', AT(decodes), 0, 1e6, "transitions that each of them predicts; 0: all"},
-    {"encoder-rate", 'f', AT(encoder_rate), 0, 1, "Adam's step size for encoder and decoders"},
+    {"encoder-rate", 'f', AT(encoder_rate), 0, 1, "Adam's step size for encoder and decoders; falls to 0 at the freeze"},
     {"encoder-norm-limit", 'f', AT(encoder_norm_limit), 0, 1e6, "of their gradient"},
     {"encoder-updates", 'u', AT(encoder_updates), 0, 1000, "of them in one iteration"},
     {"encoder-warmup", 'u', AT(encoder_warmup), 0, 100000, "more of them after the first rollout"},
@@ -129,7 +129,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .critic_sees_task = 1, .clamp_actions = 1,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
-        .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3, .prior_freedom = 2, .prior_precision = 1,
+        .freeze = kind == LEARN_VARIBAD ? 1 : 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
+        .prior_freedom = 2, .prior_precision = 1,
         .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = kind == LEARN_VARIBAD ? 1024 : 512,
         .embedding = 64, .gru = 128, .latent = 5, .decode_reward = 1, .decoder_hidden = 64, .kl_weight = 0.1,
         .elbo_terms = 50, .decodes = 50, .encoder_rate = 1e-3, .encoder_norm_limit = 1, .encoder_updates = 1,
@@ -147,7 +148,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         options->prior_noise = 0.05;
         options->basis_tasks = 16;
         options->basis_stride = 1;
-        options->freeze = 0.15;
+        if (kind != LEARN_VARIBAD)
+            options->freeze = 0.15;
         // The dense reward asks for no patience; what is far away would only be noise in the advantages.
         if (!strcmp(world->name, "point"))
             options->discount = 0.9;

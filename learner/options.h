@@ -78,7 +78,7 @@ struct options {
     uint64_t basis_updates, basis_tasks, basis_stride, warmup;
     double basis_early;          // share of them of which the first transitions are used, and not every stride-th
     double basis_norm_limit;
-    double freeze;               // share of the frames after which the basis is constant
+    double freeze;               // share of the frames after which basis or encoder is constant
     uint64_t noise;              // enum learn_noise
     uint64_t loss;               // enum learn_loss
     double prior_noise;          // variance that the prior expects, of unit target variance

@@ -247,16 +247,28 @@ static int update(struct train *train, size_t number, double rate)
     return trainee_step(&own->trainee, rate, train->options.encoder_norm_limit, 1e-8, &norm);
 }
 
+static int is_frozen(const struct train *train)
+{
+    return train_progress(train) >= train->options.freeze;
+}
+
+static double encoder_rate(const struct train *train)
+{
+    return train->options.encoder_rate * (1 - train_progress(train) / train->options.freeze);
+}
+
 static int learn(struct train *train, char *why, size_t why_size)
 {
     struct varibad *own = train->inferring;
     const struct options *o = &train->options;
+    if (is_frozen(train))
+        return 0;
     add_moments(train);
     rollout_store(&train->rollout, &train->replay);
     history_normalise(train, &own->targets[HEAD_REWARD]);
     size_t updates = o->encoder_updates + (train_iteration(train) == 0 ? o->encoder_warmup : 0);
     for (size_t i = 0; i < updates; i++)
-        if (update(train, i, o->encoder_rate))
+        if (update(train, i, encoder_rate(train)))
             return train_not_finite(train, "encoder", why, why_size);
     train_tell(train, "encoder/bound", -own->value.loss);
     train_tell(train, "encoder/divergence", own->value.divergence);

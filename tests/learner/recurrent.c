@@ -224,6 +224,28 @@ START_TEST(the_encoder_learns_to_predict_rewards)
 }
 END_TEST
 
+START_TEST(a_frozen_encoder_stays_as_it_is)
+{
+    struct options o = variant(1);
+    o.freeze = 0.15;  // three iterations of twenty
+    struct train *train = train_of(&o);
+    const struct varibad *own = train->inferring;
+    size_t bytes = own->trainee.count * sizeof *own->trainee.parameters;
+    float *before = malloc(bytes), *at_freeze = malloc(bytes);
+    memcpy(before, own->trainee.parameters, bytes);
+    iterate(train, 3);
+    memcpy(at_freeze, own->trainee.parameters, bytes);
+    double mean = train->observations.mean[0];
+    iterate(train, 2);
+    ck_assert_int_ne(memcmp(before, at_freeze, bytes), 0);
+    ck_assert_int_eq(memcmp(own->trainee.parameters, at_freeze, bytes), 0);
+    ck_assert_double_eq(train->observations.mean[0], mean);
+    free(before);
+    free(at_freeze);
+    train_free(train);
+}
+END_TEST
+
 // The newest meta-episode of the replay.
 static struct trajectory newest(const struct train *train)
 {
@@ -386,6 +408,7 @@ int main(void)
     SUITE_TEST_EACH(suite, a_saved_model_plays_as_the_training_would, VARIANTS);
     SUITE_TEST(suite, before_a_step_the_recomputed_policy_is_the_one_that_acted);
     SUITE_TEST(suite, the_encoder_learns_to_predict_rewards);
+    SUITE_TEST(suite, a_frozen_encoder_stays_as_it_is);
     SUITE_TEST(suite, predictions_are_densities);
     SUITE_TEST(suite, the_decoders_noise_is_the_most_likely_one);
     SUITE_TEST(suite, a_mixture_is_the_mean_of_its_densities);
