@@ -351,10 +351,14 @@ size_t results_world_end(const struct results *results, size_t first)
 
 void results_label(const struct results *results, const struct result *cell, char *label, size_t size)
 {
-    int several = 0;
-    for (size_t i = 0; i < results->count; i++)
-        several |= strcmp(results->cells[i].algorithm, cell->algorithm) != 0;
-    int told = !strcmp(cell->variant, cell->algorithm);
-    snprintf(label, size, "%s%s%s%s%s", cell->model, several || told ? " " : "", several || told ? cell->algorithm : "",
-             cell->variant[0] && !told ? ", " : "", told ? "" : cell->variant);
+    int algorithms = 0, variants = 0;
+    for (size_t i = 0; i < results->count; i++) {
+        const struct result *other = &results->cells[i];
+        int other_algorithm = strcmp(other->algorithm, cell->algorithm) != 0;
+        algorithms |= other_algorithm;
+        variants |= !other_algorithm && !strcmp(other->world, cell->world) && !strcmp(other->model, cell->model)
+                    && strcmp(other->variant, cell->variant);
+    }
+    snprintf(label, size, "%s%s%s%s%s", cell->model, algorithms ? " " : "", algorithms ? cell->algorithm : "",
+             variants && cell->variant[0] ? ", " : "", variants ? cell->variant : "");
 }

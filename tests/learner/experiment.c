@@ -5,6 +5,7 @@
 #include "tests/support/suite.h"
 
 #include <cjson/cJSON.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *bel_learn;
+static const char *bel_learn, *experiments;
 static char directory[64];
 
 static void write_file(const char *name, const char *text)
@@ -41,6 +42,16 @@ static void leave_directory(void)
     ck_assert_int_eq(chdir("/"), 0);
     snprintf(command, sizeof command, "rm -r %s", directory);
     ck_assert_int_eq(system(command), 0);
+}
+
+static char *file_text(const char *path)
+{
+    static char text[1 << 20];
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    return text;
 }
 
 // ---- Files ----------------------------------------------------------------------------------------------------
@@ -159,6 +170,29 @@ START_TEST(a_file_that_is_not_there_or_too_long_in_a_line_is_told)
 }
 END_TEST
 
+START_TEST(every_experiment_that_is_shipped_is_understood_and_says_its_budget)
+{
+    struct dirent **entries;
+    int found = scandir(experiments, &entries, NULL, alphasort), read = 0;
+    ck_assert_int_gt(found, 0);
+    for (int i = 0; i < found; i++) {
+        char path[600], why[600] = "";
+        size_t length = strlen(entries[i]->d_name);
+        struct experiment *experiment;
+        snprintf(path, sizeof path, "%s/%s", experiments, entries[i]->d_name);
+        if (length > 4 && !strcmp(entries[i]->d_name + length - 4, ".ini")) {
+            ck_assert_msg(experiment_read(&experiment, path, why, sizeof why) == 0, "%s", why);
+            ck_assert_msg(strstr(file_text(path), "\nbudget = ") != NULL, "%s says no budget", path);
+            experiment_free(experiment);
+            read++;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    ck_assert_int_gt(read, 5);
+}
+END_TEST
+
 // ---- The program ----------------------------------------------------------------------------------------------
 
 // A few seconds of training that saves its state at every turn.
@@ -191,16 +225,6 @@ static int wait_for(pid_t child)
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-static char *file_text(const char *path)
-{
-    static char text[1 << 20];
-    FILE *file = fopen(path, "r");
-    ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
-    text[fread(text, 1, sizeof text - 1, file)] = 0;
-    fclose(file);
-    return text;
 }
 
 static void check_status(int status, int wanted)
@@ -386,9 +410,12 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
-        return fprintf(stderr, "test_experiment BEL_LEARN\n"), 2;
-    bel_learn = argv[1];
+    if (argc != 3)
+        return fprintf(stderr, "test_experiment BEL_LEARN EXPERIMENTS\n"), 2;
+    bel_learn = realpath(argv[1], NULL);  // tests go to directories of their own
+    experiments = realpath(argv[2], NULL);
+    if (!bel_learn || !experiments)
+        return perror("test_experiment"), 2;
     Suite *suite = suite_create("experiment");
     SUITE_TEST_WITH(suite, a_section_is_the_product_of_its_lists_seed_by_seed, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, a_section_goes_before_what_every_cell_has, enter_directory, leave_directory);
@@ -397,6 +424,7 @@ int main(int argc, char **argv)
               a_mistake_is_told_with_file_line_key_and_what_would_be_right, sizeof mistakes / sizeof *mistakes,
               enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, a_file_that_is_not_there_or_too_long_in_a_line_is_told, enter_directory, leave_directory);
+    SUITE_TEST(suite, every_experiment_that_is_shipped_is_understood_and_says_its_budget);
     SUITE_TEST_WITH(suite, a_killed_experiment_goes_on_and_ends_with_the_same_numbers, enter_directory,
                     leave_directory);
     SUITE_TEST_WITH(suite, a_finished_cell_is_not_trained_again, enter_directory, leave_directory);
