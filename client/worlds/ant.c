@@ -6,6 +6,7 @@
 // all positions (15), velocities (14), forces of contact on every body, clipped to -1..1 (84).
 
 #include "ant.h"
+#include "disc.h"
 
 #include "daemon/base/random.h"
 
@@ -143,9 +144,7 @@ static void sample_2d(struct random_stream *stream, double *task)
 
 static void sample_goal(struct random_stream *stream, double *task)
 {
-    double angle = random_between(stream, 0, 2 * M_PI), radius = goal_radius * sqrt(random_between(stream, 0, 1));
-    task[0] = radius * cos(angle);
-    task[1] = radius * sin(angle);
+    disc_draw(stream, goal_radius, task);
 }
 
 // An observation has no place; the mean of the velocities at both ends is close to that of the way between.
@@ -195,12 +194,11 @@ static int ideal_radians(const float *observation, const float *action, const fl
 static int ideal_goal(const float *observation, const float *action, const float *next_observation, double *task)
 {
     (void)observation, (void)action;
-    double x = next_observation[0], y = next_observation[1], radius = hypot(x, y);
-    if (!(radius <= goal_radius + unclear))
+    double place[2] = {next_observation[0], next_observation[1]};
+    if (!disc_nearest(place, goal_radius, unclear))
         return 0;
-    double share = radius > goal_radius ? goal_radius / radius : 1;
-    task[0] = share * x;
-    task[1] = share * y;
+    task[0] = place[0];
+    task[1] = place[1];
     return 1;
 }
 

@@ -19,6 +19,9 @@ static const struct world *const worlds[] = {
     &ant_dir_radians,
     &ant_goal,
     &ant_body,
+    &humanoid_dir,
+    &reacher_goal,
+    &pusher_goal,
 };
 
 const struct world *world_at(size_t i)

@@ -17,3 +17,6 @@ extern const struct world ant_dir_2d;
 extern const struct world ant_dir_radians;
 extern const struct world ant_goal;
 extern const struct world ant_body;
+extern const struct world humanoid_dir;
+extern const struct world reacher_goal;
+extern const struct world pusher_goal;

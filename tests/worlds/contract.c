@@ -45,6 +45,9 @@ static const struct {
     {"ant-dir-radians", 27, 8, 1, 200, 2, 0.97, 0.05},
     {"ant-goal", 113, 8, 2, 200, 2, 0.97, 0.05},
     {"ant-body", 27, 8, 14, 200, 2, 0.97, 0.05},
+    {"humanoid-dir", 376, 17, 2, 200, 2, 0.99, 0.015},
+    {"reacher-goal", 6, 2, 2, 50, 2, 0.97, 0.02},
+    {"pusher-goal", 20, 7, 2, 100, 2, 0.97, 0.05},
 };
 
 START_TEST(worlds_are_found_by_name_and_number)

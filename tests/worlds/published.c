@@ -26,6 +26,9 @@ static const struct {
     {"hopper.json", &hopper_params, 10, 1e-10},
     {"walker2d.json", &walker_params, 10, 1e-10},
     {"ant.json", &ant_dir, 10, 1e-10},
+    {"humanoid.json", &humanoid_dir, 10, 1e-10},
+    {"reacher.json", &reacher_goal, 10, 1e-10},
+    {"pusher.json", &pusher_goal, 0, 0},
 };
 
 // Engine versions round a few derived numbers differently, and the published text is not as round as ours.
