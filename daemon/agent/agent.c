@@ -318,6 +318,12 @@ static int take_action(struct action_item *item, const struct model *model, cons
     return error;
 }
 
+void agent_inputs(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count)
+{
+    assert(count <= AGENT_BATCH_LIMIT);
+    fill_raw(model, scratch, items, count);
+}
+
 void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count)
 {
     assert(count <= AGENT_BATCH_LIMIT);

@@ -88,6 +88,8 @@ int agent_check_observation(const struct model *model, const float *observation,
 
 // Policy inputs (beliefs solved, surprise judged), then one policy pass. With belief NULL nothing is judged.
 void agent_act(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count);
+// What it begins with: the raw input rows alone, with the same bits; no action is chosen. item.input may not be NULL.
+void agent_inputs(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count);
 
 // pearl: posterior mean and variance of the latent, varibad: what its encoder says of them. Each (L). -ENOTSUP: a model
 // of another kind; -EDOM: a damaged belief.
