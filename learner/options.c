@@ -52,6 +52,13 @@ static const struct option_row rows[] = {
     {"critic-sees-time", 'u', AT(critic_sees_time), 0, 1, "and how much of the episode and the task lies behind"},
     {"critic-sees-task", 'u', AT(critic_sees_task), 0, 1, "the critic, which is not served, is told the true task"},
     {"clamp-actions", 'u', AT(clamp_actions), 0, 1, "the world meets actions clipped to its bounds, as when served"},
+    {"experience", 'u', AT(experience), 1, 1e8, "SAC: transitions that are kept"},
+    {"random-start", 'u', AT(random_start), 0, 1e9, "SAC: frames of uniform actions, before any update"},
+    {"update-ratio", 'f', AT(update_ratio), 0, 1000, "SAC: updates for each frame"},
+    {"policy-delay", 'u', AT(policy_delay), 1, 1000, "SAC: updates of the critics before as many of the actor"},
+    {"critic-rate", 'f', AT(critic_rate), 0, 1, "SAC: Adam's step size for critics and temperature"},
+    {"follow", 'f', AT(follow), 0, 1, "SAC: share of a critic that its target takes over in an update"},
+    {"reward-scale", 'f', AT(reward_scale), 1e-9, 1e9, "SAC: of the rewards that critics see"},
     {"features", 'u', AT(features), 0, 256, "D of the reward head, the constant included; 0: no such head"},
     {"transition", 'u', AT(transition), 0, 256, "D of the transition head; 0: no such head"},
     {"probes", 'u', AT(probes), 0, 64, "inputs at which the policy is shown predictions; 0: the weights themselves"},
@@ -116,6 +123,19 @@ const char *learn_algorithm_name(enum learn_algorithm algorithm)
     return names[algorithm];
 }
 
+// What SAC asks for differs in everything that is about the policy (CleanRL's sac_continuous_action.py, but for the
+// meta-episodes that are collected between updates).
+static void sac_defaults(struct options *options)
+{
+    options->envs = options->world->horizon * options->world->episodes < 1000 ? 4 : 1;
+    options->minibatch = options->hidden = 256;
+    options->norm_limit = 1e6;
+    options->epsilon = 1e-8;
+    options->discount = options->world->discount;
+    options->checkpoint_seconds = 600;  // the experience is in the checkpoint
+    options->frames = options->world->task_dim ? 600000 : 1000000;
+}
+
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm)
 {
@@ -127,6 +147,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .discount = world->discount, .trace = 0.9, .sd = 0.4, .sd_low = 0.15, .divergence_target = 0.06, .rate_high = 1.5e-3,
         .input_clip = 8,
         .critic_sees_task = 1, .clamp_actions = 1,
+        .experience = 1000000, .random_start = 5000, .update_ratio = 1, .policy_delay = 2, .critic_rate = 1e-3,
+        .follow = 0.005, .reward_scale = 1,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
         .freeze = kind == LEARN_VARIBAD ? 1 : 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
@@ -154,6 +176,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         if (!strcmp(world->name, "point"))
             options->discount = 0.9;
     }
+    if (algorithm == LEARN_SAC)
+        sac_defaults(options);
 }
 
 static int parse_number(double *value, const char *text)
@@ -337,6 +361,16 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
         snprintf(why, why_size, "--resume needs --checkpoint FILE to resume from");
         return -EINVAL;
     }
+    if (options->algorithm == LEARN_SAC && options->world->discrete) {
+        snprintf(why, why_size, "SAC draws actions from a continuum, and %s has choices: --algorithm ppo",
+                 options->world->name);
+        return -EINVAL;
+    }
+    if (options->algorithm == LEARN_SAC && (options->kind == LEARN_VARIBAD || options->kind == LEARN_RL2)) {
+        snprintf(why, why_size, "--algorithm sac goes with --model glibrl, pearl, oracle or none, whose beliefs can be "
+                 "built again from what is replayed, not with %s", learn_kind_name(options->kind));
+        return -EINVAL;
+    }
     if (options->features == 1 || options->transition == 1) {
         snprintf(why, why_size, "a head has at least two features, the constant and one more");
         return -EINVAL;
@@ -392,7 +426,7 @@ void options_help(void)
         printf("    %-20s %s\n", world_at(i)->name, world_at(i)->summary);
     printf("\ntrain\n"
            "    --model KIND         glibrl (with a belief), oracle (told the task) or none (neither)\n"
-           "    --algorithm NAME     ppo\n"
+           "    --algorithm NAME     ppo, or sac: fewer frames, more time for each\n"
            "    --frames F           environment steps\n"
            "    --seed S             same seed, same bits, with any number of threads\n"
            "    --threads T          0: one for each processor\n"

@@ -68,6 +68,15 @@ struct options {
     uint64_t critic_sees_task, critic_sees_time;
     uint64_t clamp_actions;      // the world meets actions clipped to its bounds
 
+    // SAC.
+    uint64_t experience;         // transitions that are kept
+    uint64_t random_start;       // frames of uniform actions, before any update
+    double update_ratio;         // updates for each frame
+    uint64_t policy_delay;       // updates of the critics before as many of the actor
+    double critic_rate;          // Adam's, of critics and temperature
+    double follow;               // share of a critic that its target takes over
+    double reward_scale;
+
     // Basis and belief.
     uint64_t features;           // of the reward head, the constant included; 0: no such head
     uint64_t transition;         // of the transition head

@@ -3,6 +3,7 @@
 #include "rollout.h"
 
 #include "daemon/base/random.h"
+#include "policy/sac.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ struct rollout_worker {
     struct observation_item observations[AGENT_BATCH_LIMIT];
     float *action;                   // what serving would answer: clipped, and not used here   (act)
     float *inputs;                   // normalised policy inputs     (batch, input_stride)
-    float *means;                    // policy outputs               (batch, mean_stride)
+    float *means;                    // policy outputs, or exploring ones (batch, mean_stride)
     float *hidden;
     size_t input_stride, mean_stride;
     int error;
@@ -60,7 +61,7 @@ static void *zeroes(size_t count, size_t size)
 static int worker_init(struct rollout_worker *worker, const struct model *model)
 {
     worker->input_stride = kernel_padded(model->input_dim);
-    worker->mean_stride = kernel_padded(model->action_dim);
+    worker->mean_stride = kernel_padded(2 * model->action_dim);
     worker->scratch = agent_scratch_new(model);
     worker->action = zeroes(model->action_dim, sizeof(float));
     worker->inputs = zeroes(AGENT_BATCH_LIMIT * worker->input_stride, sizeof(float));
@@ -189,15 +190,17 @@ static int see(const struct rollout_job *job, struct rollout_worker *worker, str
 }
 
 // The policy's mean actions before clipping, for raw input rows; the bits that agent_act clips.
-static void mean_actions(const struct model *model, struct rollout_worker *worker, float *const *rows, size_t count)
+static void mean_actions(const struct rollout_job *job, struct rollout_worker *worker, float *const *rows, size_t count)
 {
+    const struct model *model = job->model;
+    const struct network *exploring = job->rollout->exploring;
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < model->input_dim; k++) {
             float x = (rows[i][k] - model->input_mean[k]) / model->input_scale[k];
             x = x < -model->input_clip ? -model->input_clip : x;
             worker->inputs[i * worker->input_stride + k] = x > model->input_clip ? model->input_clip : x;
         }
-    network_forward(&model->policy, kernels_best(), worker->means, worker->mean_stride, worker->inputs,
+    network_forward(exploring ? exploring : &model->policy, kernels_best(), worker->means, worker->mean_stride, worker->inputs,
                     worker->input_stride, count, worker->hidden);
 }
 
@@ -216,6 +219,24 @@ static void draw_choice(const struct rollout *r, struct rollout_env *env, const 
     r->log_density[row] = (float)choice_log_density(action, score, A);
 }
 
+// The tanh of a Gaussian whose sd depends on the state, or uniform; [-1, 1] mapped to the bounds.
+static void draw_squashed(const struct rollout *r, const struct model *model, struct rollout_env *env,
+                          const float *output, size_t row)
+{
+    size_t A = r->world->action_dim;
+    float *action = r->action + row * A, noise[MODEL_ACTION_LIMIT];
+    for (size_t i = 0; i < A; i++)
+        noise[i] = (float)(r->uniform ? random_between(&env->noise, -1, 1) : random_normal(&env->noise));
+    if (r->uniform)
+        memcpy(action, noise, A * sizeof *action);
+    r->log_density[row] = r->uniform ? (float)(-(double)A * M_LN2) : (float)sac_draw(action, output, noise, A);
+    for (size_t i = 0; i < A; i++) {
+        float low = model->action_low[i], high = model->action_high[i];
+        action[i] = low + (action[i] + 1) / 2 * (high - low);
+    }
+    memcpy(r->met + row * A, action, A * sizeof *action);
+}
+
 static void draw_action(const struct rollout *r, const struct model *model, struct rollout_env *env,
                         const float *mean, size_t row)
 {
@@ -223,6 +244,10 @@ static void draw_action(const struct rollout *r, const struct model *model, stru
     float *action = r->action + row * A, *met = r->met + row * A;
     if (r->world->discrete) {
         draw_choice(r, env, mean, row);
+        return;
+    }
+    if (r->exploring) {
+        draw_squashed(r, model, env, mean, row);
         return;
     }
     for (size_t i = 0; i < A; i++) {
@@ -300,7 +325,7 @@ static int step_all(const struct rollout_job *job, struct rollout_worker *worker
     }
     if (see(job, worker, envs, rows, count))
         return -EIO;
-    mean_actions(job->model, worker, rows, count);
+    mean_actions(job, worker, rows, count);
 
     size_t absorbed = 0;
     for (size_t i = 0; i < count; i++) {

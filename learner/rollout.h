@@ -15,7 +15,7 @@
 // What numbers are drawn for; the first word after the seed.
 enum random_purpose {
     RANDOM_PARAMETERS = 0x4c450001, RANDOM_TASK, RANDOM_START, RANDOM_NOISE, RANDOM_ACTOR, RANDOM_CRITIC,
-    RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE, RANDOM_ENCODER, RANDOM_LATENT,
+    RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE, RANDOM_ENCODER, RANDOM_LATENT, RANDOM_SAC, RANDOM_CONTEXT,
 };
 
 struct rollout_returns {
@@ -33,6 +33,10 @@ struct rollout {
     int clamp_actions;
     int across;              // an episode's end is no end, but the last one's
     double memory;           // of the exploring noise
+    // Where actions are not drawn from a Gaussian around the served mean: a network of the policy's inputs and hidden
+    // widths whose outputs are mean and raw log sd (2 act) of what sac_draw draws; or simply anywhere.
+    const struct network *exploring;
+    int uniform;
     size_t finals;           // most rows of an environment that end by time
     // Of every step; rows are (environment, step).
     float *observation, *next_observation;  // (N, T, obs)

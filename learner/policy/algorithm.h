@@ -17,3 +17,4 @@ struct algorithm {
 const struct algorithm *algorithm_of(enum learn_algorithm algorithm);
 
 extern const struct algorithm algorithm_ppo;
+extern const struct algorithm algorithm_sac;

@@ -7,15 +7,13 @@
 #include "learner/inference/evidence.h"
 #include "learner/policy/on_policy.h"
 #include "learner/train.h"
-#include "tests/support/suite.h"
+#include "tests/learner/training.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { WHY = 400 };
 
 static struct options small(const char *world, enum learn_kind kind)
 {
@@ -43,36 +41,6 @@ static struct on_policy *ppo_of(struct train *train)
 static struct glibrl *glibrl_of(struct train *train)
 {
     return train->inferring;
-}
-
-static struct train *train_of(const struct options *options)
-{
-    struct train *train;
-    char why[WHY];
-    ck_assert_msg(train_new(&train, options, why, sizeof why) == 0, "%s", why);
-    return train;
-}
-
-static void iterate(struct train *train, int iterations)
-{
-    char why[WHY];
-    for (int i = 0; i < iterations; i++)
-        ck_assert_msg(train_iterate(train, why, sizeof why) == 0, "%s", why);
-}
-
-// Two trainings are the same in every bit of every array.
-static void check_same(struct train *a, struct train *b)
-{
-    struct train_array ours, theirs;
-    for (size_t i = 0; train_state(a, i, &ours); i++) {
-        ck_assert_int_eq(train_state(b, i, &theirs), 1);
-        ck_assert_str_eq(ours.name, theirs.name);
-        ck_assert_uint_eq(ours.count, theirs.count);
-        size_t size = ours.count * (strcmp(ours.dtype + 1, "64") ? 4 : 8);
-        const uint8_t *x = ours.data, *y = theirs.data;
-        for (size_t byte = 0; byte < size; byte++)
-            ck_assert_msg(x[byte] == y[byte], "%s differs at byte %zu of %zu", ours.name, byte, size);
-    }
 }
 
 static void check_threads(const struct options *base)
@@ -170,14 +138,6 @@ START_TEST(seeds_make_different_trainings)
     train_free(b);
 }
 END_TEST
-
-static void temporary(char path[64])
-{
-    snprintf(path, 64, "/tmp/learner-test-XXXXXX");
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-}
 
 START_TEST(ten_iterations_and_ten_resumed_are_twenty)
 {
