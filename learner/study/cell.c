@@ -126,7 +126,7 @@ int cell_look(const char *directory, const struct experiment_cell *cell, char *w
     return finished ? CELL_FINISHED : exists(directory, "checkpoint") ? CELL_BEGUN : CELL_NEW;
 }
 
-static int make_directories(const char *directory)
+int cell_make_directories(const char *directory)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s", directory) >= (int)sizeof path)
@@ -162,7 +162,7 @@ static int clear(const char *directory)
 int cell_begin(const char *directory, const struct experiment_cell *cell, int replace, char *why, size_t why_size)
 {
     char path[PATH_MAX];
-    int error = make_directories(directory), lock = -1;
+    int error = cell_make_directories(directory), lock = -1;
     if (!error)
         error = path_of(path, directory, "lock");
     if (!error && (lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0)

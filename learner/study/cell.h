@@ -25,6 +25,9 @@ struct cell_progress {
     double mean_return;          // per episode, evaluated or of the last lines of the log; NaN: none
 };
 
+// A directory and those it is in. 0 or a negative errno.
+int cell_make_directories(const char *directory);
+
 // What is in the directory. For CELL_DIFFERS, why tells what. A negative errno with a sentence: it cannot be read.
 int cell_look(const char *directory, const struct experiment_cell *cell, char *why, size_t why_size);
 

@@ -80,23 +80,27 @@ static int print_cells(const struct run *run)
     return print_json(object);
 }
 
-// The report finds there what the experiment is called.
-static int copy_file(const struct experiment *experiment, const char *directory)
+// The report finds there what the experiment is called. 0 or 1.
+static int copy_file(const struct experiment *experiment, const char *out)
 {
-    char to[1200], part[1210], block[4096];
-    snprintf(to, sizeof to, "%s/%s/experiment.ini", directory, experiment->name);
+    char directory[1100], to[1200], part[1210], block[4096];
+    snprintf(directory, sizeof directory, "%s/%s", out, experiment->name);
+    snprintf(to, sizeof to, "%s/experiment.ini", directory);
     snprintf(part, sizeof part, "%s.part", to);
-    FILE *in = fopen(experiment->path, "r"), *out = in ? fopen(part, "w") : NULL;
-    int failed = !out;
-    for (size_t size; !failed && (size = fread(block, 1, sizeof block, in)) > 0;)
-        failed = fwrite(block, 1, size, out) != size;
-    if (in)
-        fclose(in);
-    if (out && (fclose(out) || failed))
-        failed = 1;
-    if (failed || rename(part, to))
-        return fail("cannot write %s: %s", to, strerror(errno));
-    return 0;
+    int error = cell_make_directories(directory);
+    FILE *from = error ? NULL : fopen(experiment->path, "r"), *copy = from ? fopen(part, "w") : NULL;
+    if (!error && !copy)
+        error = -errno;
+    for (size_t size; !error && (size = fread(block, 1, sizeof block, from)) > 0;)
+        if (fwrite(block, 1, size, copy) != size)
+            error = -errno;
+    if (from)
+        fclose(from);
+    if (copy && fclose(copy) && !error)
+        error = -errno;
+    if (!error && rename(part, to))
+        error = -errno;
+    return error ? fail("cannot write %s: %s", to, strerror(-error)) : 0;
 }
 
 static int status_of(const struct run *run)
@@ -130,13 +134,13 @@ int experiment_command(int argc, char **argv)
         fail("no memory");
         goto done;
     }
+    status = wishes.list ? 0 : copy_file(experiment, wishes.out);
+    if (status)
+        goto done;
     if (!wishes.list)
         run_jobs(&run, wishes.replace, live_watch, &live);
-    status = 0;
-    if (!wishes.list && run_count(&run, JOB_FINISHED))
-        status = copy_file(experiment, wishes.out);
     if (wishes.json)
-        status |= print_cells(&run);
+        status = print_cells(&run);
     else if (wishes.list || !live.terminal)
         live_list(out, &run);
     if (!status)
