@@ -31,9 +31,10 @@ int export_command(int argc, char **argv)
         fail("cannot make %s: %s", directory, strerror(-error));
     else if ((error = agent_graph_save(model, directory, why, sizeof why)))
         fail("%s", why);
+    else if (model->kind == MODEL_ORACLE || model->kind == MODEL_NONE)
+        printf("%s/policy.onnx\n", directory);
     else
-        printf("%s/policy.onnx%s%s%s\n", directory, model->reads_task ? "" : ", ", model->reads_task ? "" : directory,
-               model->reads_task ? "" : "/belief.onnx");
+        printf("%s/policy.onnx, %s/belief.onnx\n", directory, directory);
     model_free(model);
     return error != 0;
 }

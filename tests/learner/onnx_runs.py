@@ -63,7 +63,8 @@ def row(values):
 learn, trace, models = sys.argv[1], sys.argv[2], sys.argv[3:]
 made = tempfile.TemporaryDirectory()
 for name, options in {"both-heads": ["--transition", "5"], "weights": ["--transition", "5", "--probes", "0"],
-                      "oracle": ["--model", "oracle"]}.items():
+                      "oracle": ["--model", "oracle"], "none": ["--model", "none"],
+                      "varibad": ["--model", "varibad"], "rl2": ["--model", "rl2"]}.items():
     models.append(os.path.join(made.name, name))
     subprocess.run([learn, "train", "point", "--frames", "12000", "--envs", "4", "--evaluation-tasks", "0", "--quiet",
                     "--out", models[-1], *options], check=True, stderr=subprocess.DEVNULL)
@@ -73,7 +74,7 @@ for model in models:
         policy, belief = load(directory, "policy"), load(directory, "belief")
     state = dict(belief["state"]) if belief else {}
     lines = subprocess.run([trace, model, "60"], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    worst = 0
+    worst = mattered = 0
     for line in lines:
         step = json.loads(line)
         feeds = {"observation": row(step["observation"]), "task": row(step["task"])}
@@ -82,6 +83,9 @@ for model in models:
         assert action.shape == (len(step["action_before"]),), action.shape
         worst = max(worst, float(numpy.abs(action - numpy.array(step["action_before"])).max()))
         if belief:
+            feeds.update(belief["state"])
+            unmoved = policy["run"]({key: feeds[key] for key in policy["inputs"]})[0][0]
+            mattered = max(mattered, float(numpy.abs(action - unmoved).max()))
             feeds = {"observation": row(step["observation"]), "action": row(step["executed"]),
                      "next_observation": row(step["next_observation"]), "reward": row(step["reward"])}
             feeds.update(state)
@@ -89,6 +93,7 @@ for model in models:
             state = {name[:-len(".next")]: value for name, value in zip(belief["outputs"], after)}
     assert len(lines) == 60
     assert worst < 1e-4, f"{model}: an action differs by {worst}"
+    assert not belief or mattered > 10 * worst, f"{model}: the belief changes actions by {mattered} only"
     moved = {key: float(numpy.abs(value - belief["state"][key]).max()) for key, value in state.items()} if belief else {}
     assert all(change > 0 for change in moved.values()), moved
     print(f"{os.path.basename(model)}: 60 steps, actions within {worst:.1e} ({policy['who']})")
