@@ -2,7 +2,6 @@
 
 #include "rollout.h"
 
-#include "daemon/base/random.h"
 #include "policy/sac.h"
 
 #include <errno.h>
@@ -13,17 +12,15 @@
 
 // A simulation that diverges is started again; one that always does is broken.
 enum { DIVERGED_LIMIT = 100 };
-enum { STRATUM = 8 };
 
 struct rollout_env {
     struct world_instance *instance;
     struct agent_belief belief;
     void *belief_memory;
-    struct random_stream tasks, starts, noise;
+    struct explorer explorer;
     double task[WORLD_TASK_LIMIT];
     float *observation;              // now   (obs)
     float *task_float;               // what an oracle is told   (task_dim)
-    double *explored;                // the last step's noise    (act)
     size_t step, episode;            // within the meta-episode
     double returned[8];              // by episode, so far
     size_t finals;
@@ -79,8 +76,8 @@ static int env_init(struct rollout_env *env, const struct world *world, const st
     env->belief_memory = zeroes(agent_belief_size(model), 1);
     env->observation = zeroes(world->observation_dim, sizeof(float));
     env->task_float = zeroes(world->task_dim, sizeof(float));
-    env->explored = zeroes(world->action_dim, sizeof(double));
-    if (!env->belief_memory || !env->observation || !env->task_float || !env->explored) {
+    env->explorer.explored = zeroes(world->action_dim, sizeof(double));
+    if (!env->belief_memory || !env->observation || !env->task_float || !env->explorer.explored) {
         snprintf(why, why_size, "no memory for the environments");
         return -ENOMEM;
     }
@@ -110,13 +107,11 @@ int rollout_init(struct rollout *r, const struct world *world, const struct mode
         .returns = zeroes(N, sizeof(struct rollout_returns)),
         .envs = zeroes(N, sizeof(struct rollout_env)),
         .workers = zeroes(threads, sizeof(struct rollout_worker)),
-        .drawn = zeroes(N * STRATUM * WORLD_TASK_LIMIT, sizeof(double)),
-        .order = zeroes(N * STRATUM, sizeof(uint32_t)),
     };
     r->final_input = zeroes(N * r->finals * model->input_dim, sizeof(float));
     int error = r->observation && r->next_observation && r->action && r->met && r->reward && r->input && r->task
                 && r->log_density && r->clock && r->end && r->begins && r->final_of && r->returns && r->envs
-                && r->workers && r->drawn && r->order && r->final_input ? 0 : -ENOMEM;
+                && r->workers && r->final_input ? explore_tasks_init(&r->tasks, N) : -ENOMEM;
     if (error)
         snprintf(why, why_size, "no memory for %zu steps of experience", rows);
     for (size_t e = 0; e < N && !error; e++)
@@ -137,7 +132,7 @@ void rollout_release(struct rollout *r)
         free(r->envs[e].belief_memory);
         free(r->envs[e].observation);
         free(r->envs[e].task_float);
-        free(r->envs[e].explored);
+        free(r->envs[e].explorer.explored);
     }
     for (unsigned t = 0; r->workers && t < r->threads; t++) {
         agent_scratch_free(r->workers[t].scratch);
@@ -148,23 +143,28 @@ void rollout_release(struct rollout *r)
     }
     void *const arrays[] = {r->observation, r->next_observation, r->action, r->met, r->reward, r->input, r->task,
                             r->log_density, r->clock, r->end, r->begins, r->final_of, r->returns, r->envs,
-                            r->workers, r->final_input, r->drawn, r->order};
+                            r->workers, r->final_input};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
+    explore_tasks_release(&r->tasks);
     *r = (struct rollout){0};
 }
 
 static void begin_episode(struct rollout *r, struct rollout_env *env)
 {
-    r->world->reset(env->instance, env->task, &env->starts, env->observation);
+    if (r->told)
+        r->told->reset(r->told->context, (size_t)(env - r->envs), env->observation);
+    else
+        r->world->reset(env->instance, env->task, &env->explorer.starts, env->observation);
     env->step = 0;
-    for (size_t i = 0; i < r->world->action_dim; i++)
-        env->explored[i] = random_normal(&env->noise);
+    explorer_begin_episode(&env->explorer, r->world->action_dim);
 }
 
-// On the task that env->task holds.
+// On the task that env->task holds, unless it is told which it was.
 static void begin_meta(struct rollout *r, struct rollout_env *env)
 {
+    if (r->told)
+        r->told->begin(r->told->context, (size_t)(env - r->envs), env->task);
     for (size_t i = 0; i < r->world->task_dim; i++)
         env->task_float[i] = (float)env->task[i];
     agent_belief_reset(&env->belief);
@@ -209,11 +209,11 @@ static void draw_choice(const struct rollout *r, struct rollout_env *env, const 
 {
     size_t A = r->world->action_dim, choice = 0;
     float *action = r->action + row * A;
-    double probability[PPO_ACTIONS_LIMIT], at = random_uniform(&env->noise), sum;
+    double probability[PPO_ACTIONS_LIMIT], at = random_uniform(&env->explorer.noise), sum;
     choice_probabilities(probability, score, A);
     for (sum = probability[0]; sum < at && choice + 1 < A; sum += probability[choice])
         choice++;
-    for (size_t i = 0; i < A; i++)
+    for (size_t i = 0; i < A && !r->told; i++)
         action[i] = i == choice;
     memcpy(r->met + row * A, action, A * sizeof *action);
     r->log_density[row] = (float)choice_log_density(action, score, A);
@@ -226,7 +226,7 @@ static void draw_squashed(const struct rollout *r, const struct model *model, st
     size_t A = r->world->action_dim;
     float *action = r->action + row * A, noise[MODEL_ACTION_LIMIT];
     for (size_t i = 0; i < A; i++)
-        noise[i] = (float)(r->uniform ? random_between(&env->noise, -1, 1) : random_normal(&env->noise));
+        noise[i] = (float)(r->uniform ? random_between(&env->explorer.noise, -1, 1) : random_normal(&env->explorer.noise));
     if (r->uniform)
         memcpy(action, noise, A * sizeof *action);
     r->log_density[row] = r->uniform ? (float)(-(double)A * M_LN2) : (float)sac_draw(action, output, noise, A);
@@ -250,17 +250,11 @@ static void draw_action(const struct rollout *r, const struct model *model, stru
         draw_squashed(r, model, env, mean, row);
         return;
     }
-    for (size_t i = 0; i < A; i++) {
-        // e_t = memory e_t-1 + sqrt(1 - memory^2) n_t is as wide as n_t, but pushes in one direction for longer.
-        double *e = &env->explored[i];
-        *e = r->memory * *e + sqrt(1 - r->memory * r->memory) * random_normal(&env->noise);
-        action[i] = mean[i] + (float)(exp((double)model->action_log_sd[i]) * *e);
-        met[i] = action[i];
-        if (r->clamp_actions) {
-            met[i] = met[i] < model->action_low[i] ? model->action_low[i] : met[i];
-            met[i] = met[i] > model->action_high[i] ? model->action_high[i] : met[i];
-        }
-    }
+    const struct explore_bounds bounds = {model->action_low, model->action_high, r->clamp_actions, r->memory};
+    if (r->told)
+        explore_bound(met, action, A, &bounds);
+    else
+        explorer_draw(&env->explorer, action, met, mean, model->action_log_sd, A, &bounds);
 #ifndef REAL_DOUBLE
     r->log_density[row] = (float)gaussian_log_density(action, mean, model->action_log_sd, A);
 #endif
@@ -294,17 +288,23 @@ static int move_on(const struct rollout_job *job, struct rollout_worker *worker,
         if (error)
             return error;
     }
+    int ended = (failed || by_time) && env->episode + 1 == r->episodes;
+    if (r->told && (ended || t + 1 == r->T)) {
+        int error = r->told->end(r->told->context, e, &env->belief);
+        if (error)
+            return error;
+    }
     if (!failed && !by_time)
         return 0;
     env->episode++;
-    if (env->episode < r->episodes) {
+    if (!ended) {
         begin_episode(r, env);
         return 0;
     }
     r->returns[e].metas++;
     for (size_t i = 0; i < r->episodes && i < 8; i++)
         r->returns[e].sum[i] += env->returned[i];
-    r->world->sample_task(&env->tasks, env->task);
+    r->world->sample_task(&env->explorer.tasks, env->task);
     begin_meta(r, env);
     if (t + 1 < r->T)
         r->begins[row + 1] = 1;
@@ -337,15 +337,19 @@ static int step_all(const struct rollout_job *job, struct rollout_worker *worker
         r->final_of[row] = -1;
         r->clock[CLOCK * row] = 2 * (float)env->step / (float)r->world->horizon - 1;
         r->clock[CLOCK * row + 1] = 2 * (float)env->episode / (float)r->episodes - 1;
+        if (r->told)
+            status[i] = r->told->step(r->told->context, first + i, r->action + row * act, &r->reward[row],
+                                      env->observation);
         draw_action(r, job->model, env, worker->means + i * worker->mean_stride, row);
-        status[i] = r->world->step(env->instance, r->met + row * act, &r->reward[row], env->observation);
+        if (!r->told)
+            status[i] = r->world->step(env->instance, r->met + row * act, &r->reward[row], env->observation);
         if (status[i] < 0) {
             // The step is void: the episode is begun again, and the row before ends here.
             r->end[row] = ROW_VOID;
             r->reward[row] = 0;
             if (++r->returns[first + i].diverged > DIVERGED_LIMIT)
                 return -EIO;
-            r->world->reset(env->instance, env->task, &env->starts, env->observation);
+            r->world->reset(env->instance, env->task, &env->explorer.starts, env->observation);
         }
         memcpy(r->next_observation + row * obs, env->observation, obs * sizeof(float));
         if (status[i] < 0)
@@ -365,8 +369,9 @@ static int step_all(const struct rollout_job *job, struct rollout_worker *worker
     }
     for (size_t i = 0; i < count; i++) {
         // A void step takes its time too, so that every environment makes T rows.
-        if (move_on(job, worker, first + i, t, status[i] == 1))
-            return -EIO;
+        int error = move_on(job, worker, first + i, t, status[i] == 1);
+        if (error)
+            return error;
         if (status[i] < 0)
             r->end[(first + i) * r->T + t] = ROW_VOID;
     }
@@ -381,9 +386,7 @@ static void roll_part(void *context, size_t part, unsigned thread)
     size_t first = r->N * part / job->parts, last = r->N * (part + 1) / job->parts;
     for (size_t e = first; e < last; e++) {
         struct rollout_env *env = &r->envs[e];
-        env->tasks = random_stream(job->seed, RANDOM_TASK, (uint32_t)job->iteration, (uint32_t)e);
-        env->starts = random_stream(job->seed, RANDOM_START, (uint32_t)job->iteration, (uint32_t)e);
-        env->noise = random_stream(job->seed, RANDOM_NOISE, (uint32_t)job->iteration, (uint32_t)e);
+        explorer_begin(&env->explorer, job->seed, job->iteration, e);
         env->finals = 0;
         r->returns[e] = (struct rollout_returns){0};
         memset(r->begins + e * r->T, 0, r->T);
@@ -394,33 +397,6 @@ static void roll_part(void *context, size_t part, unsigned thread)
         worker->error = step_all(job, worker, first, last - first, t);
 }
 
-// The first tasks of an iteration are spread over the family: STRATUM times as many are drawn, put in order of their
-// first number, and each environment takes one of its stretch. Each draw is as likely to be taken as any other, so a
-// task has the family's distribution; but no iteration is all of fast tasks, or all of slow ones.
-static void spread_tasks(struct rollout *r, uint64_t seed, uint64_t iteration)
-{
-    struct random_stream stream = random_stream(seed, RANDOM_TASK, (uint32_t)iteration, UINT32_MAX);
-    if (r->world->task_count) {
-        // Every task as often as any other, but for what does not come out even.
-        size_t first = random_below(&stream, (uint32_t)r->world->task_count);
-        for (size_t e = 0; e < r->N; e++)
-            r->world->task_at((first + e) % r->world->task_count, r->envs[e].task);
-        return;
-    }
-    for (size_t i = 0; i < r->N * STRATUM; i++)
-        r->world->sample_task(&stream, r->drawn + i * WORLD_TASK_LIMIT);
-    // By insertion: qsort would allocate.
-    for (uint32_t i = 0; i < r->N * STRATUM; i++) {
-        uint32_t place = i;
-        for (; place > 0 && r->drawn[r->order[place - 1] * WORLD_TASK_LIMIT] > r->drawn[i * WORLD_TASK_LIMIT]; place--)
-            r->order[place] = r->order[place - 1];
-        r->order[place] = i;
-    }
-    for (size_t e = 0; e < r->N; e++)
-        memcpy(r->envs[e].task, r->drawn + r->order[e * STRATUM + random_below(&stream, STRATUM)] * WORLD_TASK_LIMIT,
-               sizeof r->envs[e].task);
-}
-
 int rollout_run(struct rollout *r, const struct model *model, uint64_t seed, uint64_t iteration, struct pool *pool,
                 char *why, size_t why_size)
 {
@@ -428,14 +404,17 @@ int rollout_run(struct rollout *r, const struct model *model, uint64_t seed, uin
     parts = parts < least ? least : parts;
     parts = parts > r->N ? r->N : parts;
     struct rollout_job job = {r, model, seed, iteration, parts};
-    spread_tasks(r, seed, iteration);
+    explore_tasks(&r->tasks, r->world, r->N, seed, iteration);
+    for (size_t e = 0; e < r->N; e++)
+        memcpy(r->envs[e].task, r->tasks.task + e * WORLD_TASK_LIMIT, sizeof r->envs[e].task);
     for (unsigned t = 0; t < r->threads; t++)
         r->workers[t].error = 0;
     pool_run(pool, roll_part, &job, parts);
     for (unsigned t = 0; t < r->threads; t++)
         if (r->workers[t].error) {
-            snprintf(why, why_size, "the simulation of %s diverges again and again, or a belief is damaged",
-                     r->world->name);
+            if (!r->told)
+                snprintf(why, why_size, "the simulation of %s diverges again and again, or a belief is damaged",
+                         r->world->name);
             return r->workers[t].error;
         }
     return 0;

@@ -6,16 +6,27 @@
 // Random numbers are keyed by (seed, iteration, environment, purpose), so what is collected does not depend on
 // which thread collects it.
 
-#include "client/worlds/world.h"
+#include "client/worlds/explore.h"
 #include "daemon/agent/agent.h"
 #include "parallel.h"
 #include "policy/ppo.h"
 #include "replay.h"
 
-// What numbers are drawn for; the first word after the seed.
+// What numbers are drawn for; the first word after the seed. What exploring needs is in explore.h.
 enum random_purpose {
-    RANDOM_PARAMETERS = 0x4c450001, RANDOM_TASK, RANDOM_START, RANDOM_NOISE, RANDOM_ACTOR, RANDOM_CRITIC,
+    RANDOM_PARAMETERS = 0x4c450001, RANDOM_ACTOR = EXPLORE_END, RANDOM_CRITIC,
     RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE, RANDOM_ENCODER, RANDOM_LATENT, RANDOM_SAC, RANDOM_CONTEXT,
+};
+
+// Steps that were not made here but told. Functions for different environments may run at the same time.
+struct rollout_told {
+    void *context;
+    void (*begin)(void *context, size_t e, double *task);          // a meta-episode: its task
+    void (*reset)(void *context, size_t e, float *observation);    // an episode: what it begins with
+    // A step: action as drawn, and what came of it. 0; 1: the episode ended early.
+    int (*step)(void *context, size_t e, float *action, float *reward, float *observation);
+    // After the last step of a meta-episode: is the belief what it was? 0, or a negative errno, which ends the rollout.
+    int (*end)(void *context, size_t e, const struct agent_belief *belief);
 };
 
 struct rollout_returns {
@@ -55,8 +66,8 @@ struct rollout {
     struct rollout_returns *returns;        // (N)
     struct rollout_env *envs;
     struct rollout_worker *workers;
-    double *drawn;                          // tasks, before some are taken (N * strata, WORLD_TASK_LIMIT)
-    uint32_t *order;                        // of them                      (N * strata)
+    struct explore_tasks tasks;
+    const struct rollout_told *told;        // NULL: steps are simulated
     unsigned threads;
 };
 
@@ -68,7 +79,8 @@ int rollout_init(struct rollout *rollout, const struct world *world, const struc
                  int clamp_actions, double memory, unsigned threads, char *why, size_t why_size);
 void rollout_release(struct rollout *rollout);
 
-// Collects. 0, or -EIO with a sentence: a world cannot be stepped at all, or a belief is damaged.
+// Collects. 0, or -EIO with a sentence: a world cannot be stepped at all, or a belief is damaged. What told->end returned
+// has its own.
 int rollout_run(struct rollout *rollout, const struct model *model, uint64_t seed, uint64_t iteration,
                 struct pool *pool, char *why, size_t why_size);
 
