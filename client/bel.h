@@ -119,6 +119,8 @@ struct bel_model {
     uint32_t reward_features;       // D of the reward head; 0: no such head
     const char *provenance;         // JSON: how it was trained, how well it does
     uint64_t revision;              // raised by its learner with each one that it publishes; 0: none
+    const char *kind;               // how it infers the task: "glibrl", "varibad", "rl2", "pearl", "none"; "" if not told
+    int discrete;                   // an action is one-hot: a choice of action_dim
 };
 
 // The daemon as it was at the last (re)connect. Models stay valid until the next one: copy what must last.
@@ -188,6 +190,8 @@ enum bel_status {
     BEL_STATUS_OTHER_TASK,    // not absorbed: of a task that was reset since
     BEL_STATUS_UNDURABLE,     // not absorbed: the daemon's log cannot take it now. A step is kept and sent again;
                               // what was observed, send again yourself
+    BEL_STATUS_OUT_OF_ORDER,  // not absorbed: the belief of such a model (VariBAD, RL2) depends on order, and has come
+                              // further; or the transition is another writer's. It is in the daemon's log
 };
 BEL_EXPORT const char *bel_status_name(enum bel_status status);  // "absorbed"
 

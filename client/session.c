@@ -162,7 +162,7 @@ void session_durable(struct bel_session *session, uint64_t seq)
 static int refused(enum wire_status status)
 {
     return status == WIRE_STATUS_NOT_FINITE || status == WIRE_STATUS_OUT_OF_RANGE ||
-           status == WIRE_STATUS_OTHER_TASK;
+           status == WIRE_STATUS_OTHER_TASK || status == WIRE_STATUS_OUT_OF_ORDER;
 }
 
 // What became of an entry; an Action or an Observed says so.
@@ -385,7 +385,8 @@ int call_model_copy(struct call_model *to, const struct wire_model *from)
         from->task_dim > DIM_LIMIT || from->action_low.count != act || from->action_high.count != act ||
         (from->action_log_sd.count && from->action_log_sd.count != act))
         return -EPROTO;
-    size_t text = strlen(from->name) + strlen(from->world) + strlen(from->digest) + strlen(from->provenance) + 4;
+    size_t text = strlen(from->name) + strlen(from->world) + strlen(from->digest) + strlen(from->provenance) +
+                  strlen(from->kind) + 5;
     float *floats = malloc(3 * act * sizeof(float) + text);
     if (!floats)
         return -ENOMEM;
@@ -400,6 +401,7 @@ int call_model_copy(struct call_model *to, const struct wire_model *from)
         .action_log_sd = place_floats(&floats, from->action_log_sd),
         .transition_features = from->transition_features, .reward_features = from->reward_features,
         .revision = from->revision,
+        .kind = place_text(&letters, from->kind), .discrete = from->discrete,
     };
     return 0;
 }

@@ -62,6 +62,8 @@ enum wire_status {
     WIRE_STATUS_OUT_OF_RANGE,
     WIRE_STATUS_OTHER_TASK,
     WIRE_STATUS_UNDURABLE,
+    WIRE_STATUS_OUT_OF_ORDER,
+    WIRE_STATUS_COUNT
 };
 
 enum wire_durability { WIRE_DURABILITY_OFF, WIRE_DURABILITY_INTERVAL, WIRE_DURABILITY_ALWAYS };
@@ -122,6 +124,8 @@ struct wire_model {
     uint32_t transition_features, reward_features;
     const char *provenance;
     uint64_t revision;
+    const char *kind;
+    int discrete;
 };
 
 struct wire_welcome {
@@ -318,6 +322,7 @@ struct wire_session_info {
     uint64_t durable_seq, duplicates, gaps, refused, silent_ms;
     const char *peer;
     double last_reward_p;
+    const char *kind;
     uint32_t loop;
 };
 

@@ -119,7 +119,8 @@ static int read_session_list(struct wire_envelope *out, const void *message, str
             .place = (enum wire_place)s->place, .epoch = s->epoch, .task = s->task, .seq = s->seq,
             .count = s->count, .digest = wire_bytes_of(s->digest), .durable_seq = s->durable_seq,
             .duplicates = s->duplicates, .gaps = s->gaps, .refused = s->refused, .silent_ms = s->silent_ms,
-            .peer = s->peer, .last_reward_p = s->last_reward_p, .loop = s->loop};
+            .peer = s->peer, .last_reward_p = s->last_reward_p, .loop = s->loop,
+            .kind = s->kind};
     }
     out->session_list = (struct wire_session_list){
         .sessions = list, .session_count = m->n_sessions, .more = m->more};
@@ -154,6 +155,7 @@ static int fill_session_list(void *message, const struct wire_envelope *in, stru
         list[i].silent_ms = s->silent_ms;
         list[i].peer = wire_text(s->peer);
         list[i].last_reward_p = s->last_reward_p;
+        list[i].kind = wire_text(s->kind);
         list[i].loop = s->loop;
     }
     m->more = sessions->more;

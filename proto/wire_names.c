@@ -4,7 +4,7 @@
 const char *wire_status_name(enum wire_status status)
 {
     static const char *const names[] = {
-        "none", "absorbed", "duplicate", "not_finite", "out_of_range", "other_task", "undurable"};
+        "none", "absorbed", "duplicate", "not_finite", "out_of_range", "other_task", "undurable", "out_of_order"};
     return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 

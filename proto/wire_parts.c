@@ -12,7 +12,7 @@ struct wire_model wire_read_model(const Belief__V1__ModelInfo *m)
         .action_low = GET_FLOATS(m, action_low), .action_high = GET_FLOATS(m, action_high),
         .action_log_sd = GET_FLOATS(m, action_log_sd),
         .transition_features = m->transition_features, .reward_features = m->reward_features,
-        .provenance = m->provenance, .revision = m->revision};
+        .provenance = m->provenance, .revision = m->revision, .kind = m->kind, .discrete = m->discrete};
 }
 
 void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model)
@@ -31,6 +31,8 @@ void wire_fill_model(Belief__V1__ModelInfo *m, const struct wire_model *model)
     m->reward_features = model->reward_features;
     m->provenance = wire_text(model->provenance);
     m->revision = model->revision;
+    m->kind = wire_text(model->kind);
+    m->discrete = model->discrete;
 }
 
 struct wire_model *wire_read_models(Belief__V1__ModelInfo *const *models, size_t count, struct wire_arena *arena)

@@ -27,18 +27,18 @@ static const struct wire_use *use_of(const struct wire_model_list *list, const c
 static void print_list(const struct wire_model_list *list)
 {
     char aliases[256];
-    printf("%-20s %-14s %4s %3s %3s %3s %9s  %-16s  %s\n", "model", "world", "obs", "act", "D_T", "D_R", "sessions",
+    printf("%-20s %-14s %-7s %4s %3s %3s %3s %9s  %-16s  %s\n", "model", "world", "kind", "obs", "act", "D_T", "D_R", "sessions",
            "digest", "aliases");
     for (size_t i = 0; i < list->model_count; i++) {
         const struct wire_model *m = &list->models[i];
         const struct wire_use *use = use_of(list, m->digest);
-        printf("%-20s %-14s %4u %3u %3u %3u %9llu  %.16s  %s\n", m->name, m->world, m->observation_dim,
-               m->action_dim, m->transition_features, m->reward_features, use ? (unsigned long long)use->sessions : 0,
+        printf("%-20s %-14s %-7s %4u %3u %3u %3u %9llu  %.16s  %s\n", m->name, m->world, m->kind,
+               m->observation_dim, m->action_dim, m->transition_features, m->reward_features, use ? (unsigned long long)use->sessions : 0,
                m->digest, alias_of(list, m->name, aliases, sizeof aliases));
     }
     for (size_t i = 0; i < list->use_count; i++)
         if (!list->uses[i].serving)
-            printf("%-20s %-14s %4s %3s %3s %3s %9llu  %.16s\n", "(no longer served)", "", "", "", "", "",
+            printf("%-20s %-14s %-7s %4s %3s %3s %3s %9llu  %.16s\n", "(no longer served)", "", "", "", "", "", "",
                    (unsigned long long)list->uses[i].sessions, list->uses[i].digest);
 }
 
@@ -52,6 +52,8 @@ static cJSON *list_json(const struct wire_model_list *list)
         cJSON_AddItemToArray(models, model);
         cJSON_AddStringToObject(model, "name", m->name);
         cJSON_AddStringToObject(model, "world", m->world);
+        cJSON_AddStringToObject(model, "kind", m->kind);
+        cJSON_AddBoolToObject(model, "discrete", m->discrete);
         cJSON_AddStringToObject(model, "digest", m->digest);
         json_add_number(model, "observation_dim", m->observation_dim);
         json_add_number(model, "action_dim", m->action_dim);

@@ -10,6 +10,7 @@ static cJSON *session_json(const struct wire_session_info *s)
     cJSON_AddStringToObject(object, "session", s->session);
     cJSON_AddStringToObject(object, "model", s->model);
     cJSON_AddStringToObject(object, "model_digest", s->model_digest);
+    cJSON_AddStringToObject(object, "kind", s->kind);
     cJSON_AddStringToObject(object, "identity", s->identity);
     cJSON_AddStringToObject(object, "place", place_name(s->place));
     json_add_number(object, "epoch", s->epoch);
@@ -45,15 +46,15 @@ static void measure(struct widths *widths, const struct wire_session_list *page)
 
 static void print_heading(const struct widths *widths)
 {
-    printf("%-*s %-*s %-8s %5s %10s %10s %6s %5s %7s %8s  %s\n", widths->name, "session", widths->model, "model",
-           "place", "task", "count", "seq", "again", "gaps", "refused", "silent", "peer");
+    printf("%-*s %-*s %-7s %-8s %5s %10s %10s %6s %5s %7s %8s  %s\n", widths->name, "session", widths->model, "model",
+           "kind", "place", "task", "count", "seq", "again", "gaps", "refused", "silent", "peer");
 }
 
 static void print_line(const struct wire_session_info *s, const struct widths *widths)
 {
     char silent[DURATION_TEXT];
-    printf("%-*s %-*s %-8s %5u %10llu %10llu %6llu %5llu %7llu %8s  %s\n", widths->name, s->session, widths->model, s->model,
-           place_name(s->place), s->task, (unsigned long long)s->count, (unsigned long long)s->seq,
+    printf("%-*s %-*s %-7s %-8s %5u %10llu %10llu %6llu %5llu %7llu %8s  %s\n", widths->name, s->session, widths->model, s->model,
+           *s->kind ? s->kind : "-", place_name(s->place), s->task, (unsigned long long)s->count, (unsigned long long)s->seq,
            (unsigned long long)s->duplicates, (unsigned long long)s->gaps, (unsigned long long)s->refused,
            s->place == WIRE_SPILLED ? "-" : duration_text(silent, (double)s->silent_ms / 1000), s->peer);
 }

@@ -36,7 +36,7 @@ static void plot_spread(struct wire_doubles variance)
 }
 
 // A number line from low to high with the estimate and one standard deviation to both sides.
-static void plot_estimate(size_t i, double mean, double sd)
+static void plot_number(const char *name, size_t i, double mean, double sd)
 {
     enum { WIDTH = 41 };
     char line[WIDTH + 1];
@@ -51,7 +51,7 @@ static void plot_estimate(size_t i, double mean, double sd)
     line[WIDTH / 2] = line[WIDTH / 2] == '-' ? '+' : '|';
     long middle = lround((mean / reach + 1) / 2 * (WIDTH - 1));
     line[middle < 0 ? 0 : middle > WIDTH - 1 ? WIDTH - 1 : middle] = '*';
-    printf("  task[%zu]        %10.4g ± %-9.3g %s\n", i, mean, sd, line);
+    printf("  %s[%zu]%*s %10.4g ± %-9.3g %s\n", name, i, (int)(11 - strlen(name)), "", mean, sd, line);
 }
 
 static void print_gaps(const struct wire_session_state *state)
@@ -77,7 +77,7 @@ static void print_info(const struct wire_session_info *s)
 {
     char digest[DIGEST_TEXT], silent[DURATION_TEXT];
     printf("%s\n", s->session);
-    printf("  model           %s %.16s\n", s->model, s->model_digest);
+    printf("  model           %s %.16s%s%s\n", s->model, s->model_digest, *s->kind ? ", " : "", s->kind);
     printf("  place           %s%s%s, loop %u\n", place_name(s->place), *s->peer ? ", held by " : "", s->peer, s->loop);
     if (*s->identity)
         printf("  identity        %s\n", s->identity);
@@ -93,12 +93,24 @@ static void print_info(const struct wire_session_info *s)
     printf("  digest          %s\n", digest_text(digest, s->digest));
 }
 
+// Of a model without heads: mean and standard deviation of each number of its latent, if it has one.
+static void print_latent(const struct wire_head *head)
+{
+    printf("  %s, %u numbers\n", head->name, head->features);
+    for (size_t i = 0; i < head->mean.count && i < head->variance.count; i++)
+        plot_number(head->name, i, head->mean.values[i], sqrt(head->variance.values[i]));
+}
+
 static void print_belief(const struct wire_belief *belief)
 {
     for (size_t i = 0; i < belief->estimate_mean.count && i < belief->estimate_sd.count; i++)
-        plot_estimate(i, belief->estimate_mean.values[i], belief->estimate_sd.values[i]);
+        plot_number("task", i, belief->estimate_mean.values[i], belief->estimate_sd.values[i]);
     for (size_t h = 0; h < belief->head_count; h++) {
         const struct wire_head *head = &belief->heads[h];
+        if (strcmp(head->name, "latent") == 0 || strcmp(head->name, "state") == 0) {
+            print_latent(head);
+            continue;
+        }
         double most = 0, least = INFINITY;
         for (size_t i = 0; i < head->noise.count; i++) {
             most = fmax(most, sqrt(head->noise.values[i]));
@@ -124,6 +136,7 @@ static void add_info(cJSON *object, const struct wire_session_info *s)
     cJSON_AddStringToObject(object, "session", s->session);
     cJSON_AddStringToObject(object, "model", s->model);
     cJSON_AddStringToObject(object, "model_digest", s->model_digest);
+    cJSON_AddStringToObject(object, "kind", s->kind);
     cJSON_AddStringToObject(object, "identity", s->identity);
     cJSON_AddStringToObject(object, "place", place_name(s->place));
     json_add_number(object, "epoch", s->epoch);
@@ -176,7 +189,7 @@ static void add_belief(cJSON *object, const struct wire_belief *belief)
 
 // ---- Asking -------------------------------------------------------------------------------------------------------
 
-// The three questions that a session's page is made of, each shown before the next is asked.
+// The questions that a session's page is made of, each shown before the next is asked.
 static int show(const struct ctl *ctl, struct control *control, const char *name, cJSON *object)
 {
     struct wire_envelope request = {.kind = WIRE_LIST_SESSIONS, .list_sessions.session = name}, reply;
@@ -203,9 +216,16 @@ static int show(const struct ctl *ctl, struct control *control, const char *name
     else
         print_gaps(&reply.session_state);
 
+    // What its kind of model can tell. A session that was spilled is in memory now.
+    request = (struct wire_envelope){.kind = WIRE_LIST_SESSIONS, .list_sessions.session = name};
+    if ((error = control_ask(control, &request, WIRE_SESSION_LIST, &reply)))
+        return ctl_refused(ctl, control, error);
+    const char *kind = reply.session_list.session_count ? reply.session_list.sessions[0].kind : "";
+    int has_posterior = !*kind || strcmp(kind, "glibrl") == 0;
+    int has_latent = strcmp(kind, "varibad") == 0 || strcmp(kind, "pearl") == 0;
     request = (struct wire_envelope){
         .kind = WIRE_GET_BELIEF,
-        .get_belief = {.weights = 1, .estimate = 1, .session = name, .epoch = epoch}};
+        .get_belief = {.weights = has_posterior || has_latent, .estimate = has_posterior, .session = name, .epoch = epoch}};
     if ((error = control_ask(control, &request, WIRE_BELIEF, &reply)))
         return ctl_refused(ctl, control, error);
     if (object)

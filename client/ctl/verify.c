@@ -7,7 +7,7 @@
 //     state + others = what the daemon noted      and so does what a restart would do
 //
 // A session that came from another daemon, or whose older transitions are not in this log, has only the
-// second.
+// second. A recurrent belief is no sum: all transitions, and those that follow the state, take it further in their order.
 #include "verify.h"
 
 #include "daemon/agent/agent.h"
@@ -30,6 +30,7 @@ struct sums {
     struct agent_scratch *scratch;
     struct agent_belief seen, others, state;
     void *memory[3];
+    uint64_t seen_count;           // transitions that the state has
     struct observation_item items[AGENT_BATCH_LIMIT];
     size_t count;
     float *numbers;                // (AGENT_BATCH_LIMIT, 2 obs + act)
@@ -166,12 +167,13 @@ static void add(struct sums *sums, const struct store_transition *t, struct agen
     memcpy(numbers + obs + act, t->next_observation, obs * sizeof *numbers);
     sums->items[sums->count++] = (struct observation_item){
         .belief = belief, .observation = numbers, .action = numbers + obs, .next_observation = numbers + obs + act,
-        .reward = t->reward,
+        .reward = t->reward, .number = t->seq,
     };
     if (sums->count == AGENT_BATCH_LIMIT)
         flush(sums);
 }
 
+// Sums; recurrent beliefs have them already.
 static void merge(struct agent_belief *into, const struct agent_belief *belief)
 {
     for (int head = 0; head < HEAD_COUNT; head++)
@@ -201,15 +203,12 @@ static int agrees(struct verifier *v, const struct agent_belief *belief, const s
     return 0;
 }
 
-// The state's sums into sums->state; 0 if they cannot be used, which is told.
+// The state's belief into sums->state; 0 if it cannot be used, which is told.
 static int take_state(struct verifier *v, struct sums *sums, const struct wire_session_state *state)
 {
-    for (size_t head = 0; head < HEAD_COUNT; head++) {
-        struct belief *belief = &sums->state.heads[head];
-        struct wire_bytes bytes = head < state->sums_count ? state->sums[head] : (struct wire_bytes){NULL, 0};
-        if (belief->features == 0)
-            continue;
-        if (belief_decode(belief, bytes.bytes, bytes.size) != 0) {
+    for (size_t part = 0; part < AGENT_PARTS; part++) {
+        struct wire_bytes bytes = part < state->sums_count ? state->sums[part] : (struct wire_bytes){NULL, 0};
+        if (agent_belief_decode(&sums->state, (int)part, bytes.bytes, bytes.size, state->count) != 0) {
             mismatch(v, "the sums of its state are not such as its model makes");
             return 0;
         }
@@ -245,6 +244,20 @@ static void show_progress(struct verifier *v)
                 (unsigned long long)v->transitions);
 }
 
+// A transition that was absorbed, where it belongs.
+static void sort_in(struct sums *sums, const struct store_transition *t, const struct wire_session_state *state)
+{
+    int seen = is_seen(state, t->writer, t->seq);
+    sums->seen_count += (uint64_t)seen;
+    if (!model_is_recurrent(sums->model)) {
+        add(sums, t, seen ? &sums->seen : &sums->others);
+        return;
+    }
+    add(sums, t, &sums->others);
+    if (!seen)
+        add(sums, t, &sums->state);
+}
+
 // Its transitions into the two sums. 0, or 1: something could not be read, which is told.
 static int read_transitions(struct verifier *v, struct sums *sums, const struct store_session *session,
                             const struct wire_session_state *state)
@@ -270,7 +283,7 @@ static int read_transitions(struct verifier *v, struct sums *sums, const struct 
             bad = 1;
             continue;
         }
-        add(sums, &t, is_seen(state, t.writer, t.seq) ? &sums->seen : &sums->others);
+        sort_in(sums, &t, state);
     }
     flush(sums);
     return bad;
@@ -290,10 +303,12 @@ static void verify_session(struct verifier *v, const struct store_session *sessi
         state = NULL;  // of an earlier task, or of the model before: nothing of it is in the belief
     agent_belief_reset(&sums->seen);
     agent_belief_reset(&sums->others);
+    sums->seen_count = 0;
+    int has_state = state && take_state(v, sums, state);
     if (read_transitions(v, sums, session, state) != 0)
         return;
-    if (state && take_state(v, sums, state)) {
-        int whole = agent_belief_count(&sums->seen) >= state->count;
+    if (has_state) {
+        int whole = sums->seen_count >= state->count;
         merge(&sums->state, &sums->others);
         if (!agrees(v, &sums->state, session, "state and what came after it") || !whole)
             return;

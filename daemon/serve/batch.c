@@ -28,13 +28,15 @@ static uint32_t clipped(uint64_t microseconds)
     return microseconds < UINT32_MAX ? (uint32_t)microseconds : UINT32_MAX;
 }
 
-static enum wire_status status_of(enum observe_status status)
+enum wire_status batch_status(enum observe_status status)
 {
     switch (status) {
     case OBSERVE_ABSORBED:
         return WIRE_STATUS_ABSORBED;
     case OBSERVE_NOT_FINITE:
         return WIRE_STATUS_NOT_FINITE;
+    case OBSERVE_OUT_OF_ORDER:
+        return WIRE_STATUS_OUT_OF_ORDER;
     default:
         return WIRE_STATUS_OUT_OF_RANGE;
     }
@@ -45,18 +47,10 @@ static int brings_transition(const struct session *session)
     return session->waiting == WAITING_STEP || session->waiting == WAITING_LAST_STEP;
 }
 
-// What could not be logged is taken out of the belief again.
-static void take_back(const struct served *served, const struct observation_item *item)
-{
-    for (int h = 0; h < HEAD_COUNT; h++)
-        if (served->model->heads[h].present)
-            belief_remove(&item->belief->heads[h], item->z[h]);
-}
-
 static int put_into_log(struct server *server, struct session *session, const struct observation_item *item)
 {
     struct store_transition transition = {
-        .task = session->task, .seq = session->new_seq, .status = (uint32_t)status_of(item->status),
+        .task = session->task, .seq = session->new_seq, .status = (uint32_t)batch_status(item->status),
         .observation = session->observation, .action = session->executed,
         .next_observation = session->new_observation, .reward = session->new_reward,
         .first = session->seq > session->last_transition, .last = session->waiting == WAITING_LAST_STEP};
@@ -80,15 +74,17 @@ static void observe(struct server *server, struct served *served, struct observa
         item[i] = &served->observations[count++];
         *item[i] = (struct observation_item){
             .belief = &session->belief, .observation = session->observation, .action = session->executed,
-            .next_observation = session->new_observation, .reward = session->new_reward};
+            .next_observation = session->new_observation, .reward = session->new_reward,
+            .number = session->new_seq};
     }
     if (count > 0)
         agent_observe(served->model, served->scratch, served->observations, count);
     for (size_t i = 0; i < served->waiting_count; i++) {
         if (!item[i] || !put_into_log(server, served->waiting[i].session, item[i]))
             continue;
+        // What could not be logged is taken out of the belief again.
         if (item[i]->status == OBSERVE_ABSORBED)
-            take_back(served, item[i]);
+            agent_take_back(item[i]);
         item[i] = NULL;
     }
 }
@@ -207,7 +203,7 @@ void batch_run(struct server *server, struct served *served)
         struct session *session = request->session;
         if (served->actions[i].error)
             log_event(LOG_ERROR, "no_action", LOG_TEXT("session", session->name));
-        enum wire_status status = item[i]                              ? status_of(item[i]->status)
+        enum wire_status status = item[i]                              ? batch_status(item[i]->status)
                                   : brings_transition(session)         ? WIRE_STATUS_UNDURABLE
                                   : session->waiting == WAITING_REPEAT ? WIRE_STATUS_DUPLICATE
                                                                        : WIRE_STATUS_NONE;

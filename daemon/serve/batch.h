@@ -8,6 +8,9 @@
 void batch_join(struct server *server, struct session *session, struct connection *connection, uint64_t request_id,
                 uint64_t now_us);
 
+// What clients are told of a transition.
+enum wire_status batch_status(enum observe_status status);
+
 void batch_run(struct server *server, struct served *served);
 void batch_run_all(struct server *server);
 

@@ -1,7 +1,7 @@
 // The list of models; the contract is in catalogue.h.
 #include "catalogue.h"
 
-#include "daemon/belief/belief.h"
+#include "daemon/agent/agent.h"
 #include "daemon/policy/refuse.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ static size_t measure_action(const struct model *model)
 {
     struct wire_envelope reply = {.request_id = UINT64_MAX, .kind = WIRE_ACTION};
     reply.action = (struct wire_action){
-        .seq = UINT64_MAX, .action = {model->action_low, model->action_dim}, .status = WIRE_STATUS_UNDURABLE,
+        .seq = UINT64_MAX, .action = {model->action_low, model->action_dim}, .status = WIRE_STATUS_OUT_OF_ORDER,
         .count = UINT64_MAX, .digest = {any_digest, sizeof any_digest}, .task = UINT32_MAX, .reward_p = 1,
         .transition_p = 1, .queue_us = UINT32_MAX, .compute_us = UINT32_MAX, .durable_seq = UINT64_MAX};
     size_t size = (size_t)wire_encode(NULL, 0, &reply, NULL);
@@ -38,6 +38,7 @@ static struct wire_model describe(const struct model *model)
         .transition_features = transition->present ? (uint32_t)transition->features : 0,
         .reward_features = reward->present ? (uint32_t)reward->features : 0,
         .provenance = model->provenance, .revision = model->revision,
+        .kind = model_kind_name(model->kind), .discrete = model->discrete,
     };
 }
 
@@ -50,13 +51,13 @@ struct shared_model *shared_model_new(struct model *model)
     shared->model = model;
     shared->info = describe(model);
     shared->action_bound = measure_action(model);
-    shared->belief_bound = 256 + 2 * MODEL_TASK_LIMIT * sizeof(double);
+    shared->belief_bound = 256 + 2 * (MODEL_TASK_LIMIT + FACTORS_LATENT_LIMIT) * sizeof(double);
     shared->state_bound = 1024 + (model->observation_dim + model->action_dim) * sizeof(float);
     for (int h = 0; h < HEAD_COUNT; h++) {
         const struct head *head = &model->heads[h];
-        if (!head->present)
+        size_t sums = agent_belief_encoded_size(model, h);
+        if (sums == 0)
             continue;
-        size_t sums = belief_encoded_size(head->features, head->targets);
         shared->belief_bound +=
             128 + sums + (head->features * head->targets + head->features + head->targets) * sizeof(double);
         shared->state_bound += 16 + sums;

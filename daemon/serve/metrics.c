@@ -116,10 +116,10 @@ static void put_requests(struct text *text, const struct metrics_view *view)
         "restore", "get_model", "experience", "publish_model", "list_sessions", "list_models", "load_model",
         "unload_model", "alias_model", "reload", "rebuild", "snapshot", "hand_over", "drain", "get_metrics", NULL};
     _Static_assert(sizeof kinds / sizeof *kinds == WIRE_GET_METRICS + 2, "a name for each kind of request");
-    const char *codes[WIRE_RATE + 2] = {0}, *statuses[WIRE_STATUS_UNDURABLE + 2] = {0};
+    const char *codes[WIRE_RATE + 2] = {0}, *statuses[WIRE_STATUS_COUNT + 1] = {0};
     for (int i = 0; i <= WIRE_RATE; i++)
         codes[i] = wire_error_name((enum wire_error_code)i);
-    for (int i = 0; i <= WIRE_STATUS_UNDURABLE; i++)
+    for (int i = 0; i < WIRE_STATUS_COUNT; i++)
         statuses[i] = i == WIRE_STATUS_NONE ? "" : wire_status_name((enum wire_status)i);
     put_by(text, view, "requests_total", "counter", "Requests taken, by what they ask.", "kind", kinds,
            offsetof(struct metrics, requests));

@@ -1,7 +1,8 @@
 // A sum made again with another model; the contract is in rebuild.h.
 //
-// The new belief is a set as well: rows come from the log in pages, those put since the beginning come directly, and
-// the latter are remembered, for a later page may have them once more.
+// A new belief that is a set as well: rows come from the log in pages, those put since the beginning come directly, and
+// the latter are remembered, for a later page may have them once more. A recurrent one takes its rows from the log only,
+// by their numbers, and asks again as long as more were put since it asked.
 #include "rebuild.h"
 
 #include "batch.h"
@@ -24,12 +25,18 @@ struct rebuild {
     struct ticket *ticket;
     struct session *session;   // NULL: it left
     struct session *fresh;     // in no table: the new belief, and as its writers' numbers those that came directly
+    int behind;                // rows were put since the log was asked last, which a recurrent belief waits for
+    unsigned rounds;           // how often it asked again because of that
     int failed;                // a negative errno; `why` tells
     char why[160];
 };
 
+enum { ROUNDS_LIMIT = 1000 };  // a robot that steps faster than the log answers is told BUSY
+
 static void take_page(struct question *question, struct server *server, const struct store_answer *answer,
                       uint64_t now_us);
+
+static int is_recurrent(const struct rebuild *rebuild) { return model_is_recurrent(rebuild->fresh->served->model); }
 
 // Later tasks begin anew.
 static void follow_task(struct rebuild *rebuild, uint32_t task)
@@ -47,10 +54,12 @@ static void absorb(struct rebuild *rebuild, const struct store_transition *row)
         return;
     struct observation_item item = {
         .belief = &fresh->belief, .observation = row->observation, .action = row->action,
-        .next_observation = row->next_observation, .reward = row->reward};
-    agent_observe(fresh->served->model, fresh->served->scratch, &item, 1);
-    if (item.status == OBSERVE_ABSORBED)
-        return;
+        .next_observation = row->next_observation, .reward = row->reward, .number = row->seq};
+    if (row->writer == 0 || !is_recurrent(rebuild)) {
+        agent_observe(fresh->served->model, fresh->served->scratch, &item, 1);
+        if (item.status == OBSERVE_ABSORBED)
+            return;
+    }
     rebuild->failed = -EDOM;
     snprintf(rebuild->why, sizeof rebuild->why, "the new model does not absorb transition %llu of writer %u",
              (unsigned long long)row->seq, row->writer);
@@ -58,6 +67,10 @@ static void absorb(struct rebuild *rebuild, const struct store_transition *row)
 
 void rebuild_also(struct rebuild *rebuild, const struct store_transition *row)
 {
+    if (is_recurrent(rebuild)) {
+        rebuild->behind = 1;
+        return;
+    }
     follow_task(rebuild, rebuild->session->task);
     absorb(rebuild, row);
     struct writer *writer = session_writer_with_room(rebuild->fresh, row->writer);
@@ -136,6 +149,7 @@ static void finish(struct rebuild *rebuild, uint64_t now_us)
 static int ask(struct rebuild *rebuild, uint32_t writer, uint64_t seq)
 {
     rebuild->question.answered = take_page;
+    rebuild->behind = 0;
     return store_ask_transitions(rebuild->server->queue, question_cookie(&rebuild->question), rebuild->session->id,
                                  writer, seq);
 }
@@ -162,9 +176,17 @@ static void take_page(struct question *question, struct server *server, const st
         if (!directly || !seen_contains(&directly->seen, row->seq))
             absorb(rebuild, row);
     }
-    if (!answer->more || rebuild->failed) {
+    uint32_t writer = answer->more ? row[-1].writer : 0;
+    uint64_t seq = answer->more ? row[-1].seq : rebuild->fresh->belief.recurrent.through;
+    // Behind the last page but not with what a batch is about to put.
+    if (!answer->more && is_recurrent(rebuild) && rebuild->session->waiting != WAITING_FOR_NOTHING)
+        batch_run_all(server);
+    if (rebuild->failed || (!answer->more && !rebuild->behind)) {
         finish(rebuild, now_us);
-    } else if (ask(rebuild, row[-1].writer, row[-1].seq)) {
+    } else if (!answer->more && ++rebuild->rounds > ROUNDS_LIMIT) {
+        ticket_refuse(server, rebuild->ticket, WIRE_BUSY, "session", now_us, "the session steps faster than its log");
+        end(rebuild);
+    } else if (ask(rebuild, writer, seq)) {
         ticket_refuse(server, rebuild->ticket, WIRE_BUSY, "session", now_us, "the experience log is asked too much");
         end(rebuild);
     }

@@ -1,10 +1,11 @@
 // GetBelief: what a belief holds. The contract is in request.h.
 #include "request.h"
 
-static int look_into(struct wire_head *out, struct inspection *inspection, const struct model *model,
-                     const struct belief *belief, enum head_kind kind, const struct wire_get_belief *get)
+static int look_into(struct wire_head *out, struct served *served, const struct belief *belief, enum head_kind kind,
+                     const struct wire_get_belief *get)
 {
-    const struct head *head = &model->heads[kind];
+    struct inspection *inspection = &served->heads[kind];
+    const struct head *head = &served->model->heads[kind];
     struct posterior *posterior = &inspection->posterior;
     unsigned parts = POSTERIOR_SCALE | (get->weights ? POSTERIOR_MEAN | POSTERIOR_VARIANCE : 0);
     int error = posterior_solve(posterior, head->prior, belief, parts, NULL, 0);
@@ -22,10 +23,42 @@ static int look_into(struct wire_head *out, struct inspection *inspection, const
         out->noise = (struct wire_doubles){inspection->noise, d};
     }
     if (get->sums) {
-        belief_encode(inspection->sums, belief);
-        out->sums = (struct wire_bytes){inspection->sums, inspection->sums_size};
+        belief_encode(served->sums[kind], belief);
+        out->sums = (struct wire_bytes){served->sums[kind], served->sums_size[kind]};
     }
     return 0;
+}
+
+// What kinds without heads have: a latent, or only a state.
+static int look_into_state(struct wire_head *out, struct served *served, const struct agent_belief *belief,
+                           const struct wire_get_belief *get)
+{
+    const struct model *model = served->model;
+    size_t L = model->encoder.latent;
+    *out = (struct wire_head){.name = L ? "latent" : "state", .features = (uint32_t)(L ? L : model->encoder.width),
+                              .targets = 1};
+    if (get->sums) {
+        agent_belief_encode(served->sums[0], belief, 0);
+        out->sums = (struct wire_bytes){served->sums[0], served->sums_size[0]};
+    }
+    if (!get->weights || L == 0)
+        return 0;
+    out->mean = (struct wire_doubles){served->latent_mean, L};
+    out->variance = (struct wire_doubles){served->latent_variance, L};
+    return agent_latent(model, served->scratch, belief, served->latent_mean, served->latent_variance);
+}
+
+// Evidence, weights' noise, an estimate by landmarks: only a posterior has them.
+static int can_answer(const struct request *r, const struct model *model, const struct wire_get_belief *get)
+{
+    int has_heads = model->kind == MODEL_GLIBRL, has_latent = model->encoder.latent > 0;
+    const char *field = get->estimate && !has_heads                ? "estimate"
+                        : get->weights && !has_heads && !has_latent ? "weights"
+                                                                    : NULL;
+    if (field)
+        request_refuse(r, WIRE_UNSUPPORTED, field, 0, "unsupported by this model kind: %s has no %s",
+                       model_kind_name(model->kind), field);
+    return !field;
 }
 
 enum { ESTIMATE_DRAWS = 128 };
@@ -38,13 +71,16 @@ void request_take_get_belief(const struct request *r)
         return;
     struct served *served = session->served;
     const struct model *model = served->model;
+    if (!can_answer(r, model, get))
+        return;
     struct wire_head heads[HEAD_COUNT];
     size_t head_count = 0;
     int error = 0;
+    if (model_is_recurrent(model) || model->kind == MODEL_PEARL)
+        error = look_into_state(&heads[head_count++], served, &session->belief, get);
     for (int h = 0; h < HEAD_COUNT && !error; h++)
         if (model->heads[h].present)
-            error = look_into(&heads[head_count++], &served->heads[h], model, &session->belief.heads[h],
-                              (enum head_kind)h, get);
+            error = look_into(&heads[head_count++], served, &session->belief.heads[h], (enum head_kind)h, get);
     struct wire_envelope reply = {.request_id = r->message->request_id, .kind = WIRE_BELIEF};
     uint8_t digest[WIRE_DIGEST_SIZE];
     digest_bytes(digest, agent_belief_digest(&session->belief));

@@ -1,6 +1,7 @@
 // Observe: which of the transitions are new, and those into the belief. The contract is in request.h.
 #include "request.h"
 
+#include "batch.h"
 #include "durable.h"
 #include "session_log.h"
 
@@ -86,13 +87,6 @@ static int take(const struct request *r, struct session *session, const struct w
     return 0;
 }
 
-static void take_back(const struct served *served, const struct observation_item *item)
-{
-    for (int h = 0; h < HEAD_COUNT; h++)
-        if (served->model->heads[h].present)
-            belief_remove(&item->belief->heads[h], item->z[h]);
-}
-
 // One pass: which[k] of the message is served->observations[k]. Rows of one pass carry the belief after it.
 static void absorb_pass(const struct request *r, struct session *session, const size_t *which, size_t count,
                         size_t end)
@@ -101,37 +95,55 @@ static void absorb_pass(const struct request *r, struct session *session, const 
     struct served *served = session->served;
     agent_observe(served->model, served->scratch, served->observations, count);
     for (size_t k = 0; k < count; k++) {
-        const struct observation_item *item = &served->observations[k];
+        struct observation_item *item = &served->observations[k];
         enum wire_status *status = &r->server->statuses[which[k]];
         if (item->status != OBSERVE_ABSORBED)
-            *status = item->status == OBSERVE_NOT_FINITE ? WIRE_STATUS_NOT_FINITE : WIRE_STATUS_OUT_OF_RANGE;
+            *status = batch_status(item->status);
         if (!take(r, session, &observe->transitions[which[k]], *status, which[k] == end))
             continue;
         // The log stopped taking within this message: what is not in it is not in the belief either.
         if (item->status == OBSERVE_ABSORBED)
-            take_back(served, item);
+            agent_take_back(item);
         *status = WIRE_STATUS_UNDURABLE;
     }
 }
 
-// Takes those that are new, in passes of at most AGENT_BATCH_LIMIT.
+// The order in which transitions are taken: as they came, or for a recurrent belief by their numbers.
+static void order(size_t *place, const struct wire_observe *observe, int by_number)
+{
+    for (size_t i = 0; i < observe->transition_count; i++) {
+        size_t at = i;
+        for (; by_number && at > 0 && observe->transitions[place[at - 1]].seq > observe->transitions[i].seq; at--)
+            place[at] = place[at - 1];
+        place[at] = i;
+    }
+}
+
+// Takes those that are new, in passes of at most AGENT_BATCH_LIMIT. A recurrent belief takes one at a time, so that what
+// the log does not take can be undone, and its own writer's only.
 static void absorb(const struct request *r, struct session *session, size_t end)
 {
     const struct wire_observe *observe = &r->message->observe;
     struct served *served = session->served;
     enum wire_status *statuses = r->server->statuses;
-    size_t which[AGENT_BATCH_LIMIT], count = 0;
-    for (size_t i = 0; i < observe->transition_count; i++) {
+    int is_recurrent = model_is_recurrent(served->model);
+    size_t which[AGENT_BATCH_LIMIT], count = 0, limit = is_recurrent ? 1 : AGENT_BATCH_LIMIT, place[OBSERVE_LIMIT];
+    order(place, observe, is_recurrent);
+    for (size_t k = 0; k < observe->transition_count; k++) {
+        size_t i = place[k];
         const struct wire_transition *t = &observe->transitions[i];
-        if (statuses[i] == WIRE_STATUS_OTHER_TASK && take(r, session, t, statuses[i], i == end))
+        if (statuses[i] == WIRE_STATUS_ABSORBED && is_recurrent && observe->writer != 0)
+            statuses[i] = WIRE_STATUS_OUT_OF_ORDER;
+        int is_refused = statuses[i] == WIRE_STATUS_OTHER_TASK || statuses[i] == WIRE_STATUS_OUT_OF_ORDER;
+        if (is_refused && take(r, session, t, statuses[i], i == end))
             statuses[i] = WIRE_STATUS_UNDURABLE;
         if (statuses[i] != WIRE_STATUS_ABSORBED)
             continue;
         which[count] = i;
         served->observations[count++] = (struct observation_item){
             .belief = &session->belief, .observation = t->observation.values, .action = t->action.values,
-            .next_observation = t->next_observation.values, .reward = t->reward};
-        if (count == AGENT_BATCH_LIMIT) {
+            .next_observation = t->next_observation.values, .reward = t->reward, .number = t->seq};
+        if (count == limit) {
             absorb_pass(r, session, which, count, end);
             count = 0;
         }

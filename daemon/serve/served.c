@@ -9,12 +9,10 @@
 
 static int inspection_init(struct inspection *inspection, const struct head *head)
 {
-    inspection->sums_size = belief_encoded_size(head->features, head->targets);
     inspection->memory = aligned_alloc(KERNEL_ALIGNMENT, (posterior_size(head->prior, 0) + KERNEL_ALIGNMENT - 1) /
                                                              KERNEL_ALIGNMENT * KERNEL_ALIGNMENT);
     inspection->noise = calloc(head->targets, sizeof *inspection->noise);
-    inspection->sums = malloc(inspection->sums_size);
-    if (!inspection->memory || !inspection->noise || !inspection->sums)
+    if (!inspection->memory || !inspection->noise)
         return -ENOMEM;
     posterior_init(&inspection->posterior, head->prior, 0, inspection->memory);
     return 0;
@@ -35,6 +33,11 @@ struct served *served_new(struct shared_model *shared)
     for (int h = 0; h < HEAD_COUNT && !failed; h++)
         if (served->model->heads[h].present)
             failed = inspection_init(&served->heads[h], &served->model->heads[h]) != 0;
+    for (int part = 0; part < AGENT_PARTS && !failed; part++) {
+        served->sums_size[part] = agent_belief_encoded_size(served->model, part);
+        if (served->sums_size[part])
+            failed = !(served->sums[part] = malloc(served->sums_size[part]));
+    }
     if (!failed)
         return served;
     served_free(served);
@@ -48,8 +51,9 @@ void served_free(struct served *served)
     for (int h = 0; h < HEAD_COUNT; h++) {
         free(served->heads[h].memory);
         free(served->heads[h].noise);
-        free(served->heads[h].sums);
     }
+    for (int part = 0; part < AGENT_PARTS; part++)
+        free(served->sums[part]);
     agent_scratch_free(served->scratch);
     shared_model_unref(served->shared);
     free(served);

@@ -24,8 +24,6 @@ struct inspection {
     struct posterior posterior;
     void *memory;          // behind the posterior
     double *noise;         // (d)
-    uint8_t *sums;
-    size_t sums_size;
 };
 
 struct served {
@@ -45,6 +43,9 @@ struct served {
     struct action_item actions[AGENT_BATCH_LIMIT];
 
     struct inspection heads[HEAD_COUNT];
+    uint8_t *sums[AGENT_PARTS];    // room for a belief's encodings; NULL: it has no such part
+    size_t sums_size[AGENT_PARTS];
+    double latent_mean[FACTORS_LATENT_LIMIT], latent_variance[FACTORS_LATENT_LIMIT];
     double estimate_mean[MODEL_TASK_LIMIT], estimate_sd[MODEL_TASK_LIMIT];
 };
 

@@ -92,9 +92,14 @@ int session_replay(struct server *server, struct session *session, const struct 
             session->refused++;
         if (row->status != WIRE_STATUS_ABSORBED || row->task != session->task)
             continue;
+        // Absorbed into an exact belief, before a Rebuild that has not come to an end.
+        if (row->writer != 0 && model_is_recurrent(model)) {
+            snprintf(why, why_size, "writer %u's transitions are not absorbed any more", row->writer);
+            return -EUCLEAN;
+        }
         served->observations[ready++] = (struct observation_item){
             .belief = &session->belief, .observation = row->observation, .action = row->action,
-            .next_observation = row->next_observation, .reward = row->reward};
+            .next_observation = row->next_observation, .reward = row->reward, .number = row->seq};
         if (ready == AGENT_BATCH_LIMIT) {
             int error = absorb(session, ready, why, why_size);
             if (error)

@@ -23,12 +23,9 @@ int portrait_init(struct portrait *portrait, const struct session *session)
         portrait->writers[i] = (struct wire_writer_state){
             writer->id, {&writer->seen.ranges->first, 2 * writer->seen.count}};
     }
-    for (int h = 0; h < HEAD_COUNT; h++) {
-        const struct inspection *head = &served->heads[h];
-        if (!model->heads[h].present)
-            continue;
-        belief_encode(head->sums, &session->belief.heads[h]);
-        portrait->sums[h] = (struct wire_bytes){head->sums, head->sums_size};
+    for (int part = 0; part < AGENT_PARTS; part++) {
+        agent_belief_encode(served->sums[part], &session->belief, part);
+        portrait->sums[part] = (struct wire_bytes){served->sums[part], served->sums_size[part]};
     }
     digest_bytes(portrait->digest, agent_belief_digest(&session->belief));
     portrait->state = (struct wire_session_state){
@@ -40,7 +37,7 @@ int portrait_init(struct portrait *portrait, const struct session *session)
         .observation = {session->observation, session->standing ? model->observation_dim : 0},
         .action = {session->action, session->standing && session->action_known ? model->action_dim : 0},
         .writers = portrait->writers, .writer_count = session->writer_count,
-        .sums = portrait->sums, .sums_count = HEAD_COUNT,
+        .sums = portrait->sums, .sums_count = AGENT_PARTS,
         .count = agent_belief_count(&session->belief), .digest = {portrait->digest, WIRE_DIGEST_SIZE},
         .duplicates = session->duplicates, .refused = session->refused,
         .hand_overs = session->hand_overs};
@@ -136,8 +133,8 @@ static int check(const struct wire_session_state *state, const struct server *se
         return fail(fault, WIRE_INVALID, "task", 0, "tasks are numbered from 1");
     if (state->seq > INT64_MAX || state->last_transition > state->seq)
         return fail(fault, WIRE_INVALID, "seq", INT64_MAX, "the last observation is behind the last transition");
-    if (state->sums_count != HEAD_COUNT)
-        return fail(fault, WIRE_INVALID, "sums", HEAD_COUNT, "%zu sums, not %d", state->sums_count, HEAD_COUNT);
+    if (state->sums_count != AGENT_PARTS)
+        return fail(fault, WIRE_INVALID, "sums", AGENT_PARTS, "%zu sums, not %d", state->sums_count, AGENT_PARTS);
     int error = check_numbers(state->observation, model->observation_dim, state->standing, "observation", fault);
     if (!error)
         error = check_numbers(state->action, model->action_dim, 0, "action", fault);
@@ -148,20 +145,19 @@ static int check(const struct wire_session_state *state, const struct server *se
 
 static int take_sums(struct session *session, const struct wire_session_state *state, struct state_fault *fault)
 {
-    const struct model *model = session->served->model;
-    for (int h = 0; h < HEAD_COUNT; h++) {
-        const struct wire_bytes *sums = &state->sums[h];
-        int error = model->heads[h].present ? belief_decode(&session->belief.heads[h], sums->bytes, sums->size)
-                                            : (sums->size > 0 ? -EINVAL : 0);
-        if (!error && model->heads[h].present && session->belief.heads[h].count != state->count)
-            error = -ERANGE;
+    for (int part = 0; part < AGENT_PARTS; part++) {
+        const struct wire_bytes *sums = &state->sums[part];
+        int error = agent_belief_decode(&session->belief, part, sums->bytes, sums->size, state->count);
         if (error)
-            return fail(fault, WIRE_INVALID, "sums", 0, "sums %d: %s", h,
+            return fail(fault, WIRE_INVALID, "sums", 0, "sums %d: %s", part,
                         error == -EINVAL    ? "of other dimensions than the model's"
                         : error == -ENOTSUP ? "an encoding that is not known"
                         : error == -ERANGE  ? "another count than the state's"
                                             : "damaged");
     }
+    if (session->belief.recurrent.through > state->last_transition)
+        return fail(fault, WIRE_INVALID, "sums", state->last_transition,
+                    "the belief holds a transition behind the last one");
     uint8_t digest[WIRE_DIGEST_SIZE];
     digest_bytes(digest, agent_belief_digest(&session->belief));
     if (state->digest.size != sizeof digest || memcmp(state->digest.bytes, digest, sizeof digest) != 0)

@@ -1,7 +1,8 @@
 #pragma once
 // A session as a SessionState message, and back: for Save, Restore, hand-over, and the experience log, where the last
-// state and the transitions since make the session again. A belief is a set, so nothing here depends on the order in
-// which things were written or come back.
+// state and the transitions since make the session again. An exact belief is a set, so nothing here depends on the order
+// in which things were written or come back; a recurrent one took its writer's transitions by ascending numbers, and
+// that is how the log tells them.
 
 #include "server.h"
 
@@ -14,7 +15,7 @@ enum { SESSION_STATE_VERSION = 1 };
 struct portrait {
     struct wire_session_state state;
     struct wire_writer_state *writers;
-    struct wire_bytes sums[HEAD_COUNT];
+    struct wire_bytes sums[AGENT_PARTS];
     uint8_t digest[WIRE_DIGEST_SIZE];
 };
 int portrait_init(struct portrait *portrait, const struct session *session);  // -ENOMEM

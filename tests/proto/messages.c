@@ -17,8 +17,8 @@ static const uint64_t numbers[] = {1, 127, 129, 1ull << 40, UINT64_MAX - 1, UINT
 
 static const struct wire_model models[] = {
     {"cheetah", "half-cheetah-vel", "abc", 20, 6, 1, FLOATS(0, 2), FLOATS(1, 2), FLOATS(2, 1), 33, 17,
-     "{\"seed\":1}", UINT64_MAX},
-    {"b", "", "", 1, 2, UINT32_MAX, FLOATS(0, 0), FLOATS(0, 0), FLOATS(0, 0), 0, 0, "", 0}};
+     "{\"seed\":1}", UINT64_MAX, "glibrl", 1},
+    {"b", "", "", 1, 2, UINT32_MAX, FLOATS(0, 0), FLOATS(0, 0), FLOATS(0, 0), 0, 0, "", 0, "", 0}};
 static const struct wire_transition transitions[] = {
     {1, FLOATS(0, 3), FLOATS(1, 2), 2.5f, FLOATS(2, 3), 0, 0, 0, WIRE_STATUS_NONE},
     {UINT64_MAX, FLOATS(0, 0), FLOATS(0, 0), 0, FLOATS(0, 0), 0, 0, 0, WIRE_STATUS_NONE}};
@@ -43,7 +43,7 @@ static const struct wire_session_info sessions[] = {
     {.session = "robot-7", .model = "cheetah", .model_digest = "abc", .identity = "plant-3",
      .place = WIRE_MOVED_PLACE, .epoch = UINT64_MAX, .task = UINT32_MAX, .seq = 3, .count = 4, .digest = DIGEST,
      .durable_seq = 5, .duplicates = 6, .gaps = 7, .refused = 8, .silent_ms = UINT64_MAX, .peer = "unix:17",
-     .last_reward_p = 1e-300, .loop = UINT32_MAX},
+     .last_reward_p = 1e-300, .loop = UINT32_MAX, .kind = "pearl"},
     {.session = "b"}};
 static const struct wire_alias aliases[] = {{"best", "cheetah"}, {"", ""}};
 static const struct wire_use uses[] = {{"abc", UINT64_MAX, 1}, {"", 0, 0}};

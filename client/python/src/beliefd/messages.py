@@ -24,6 +24,7 @@ class Status(enum.IntEnum):
     OUT_OF_RANGE = 4   # not absorbed: more than 32 standard deviations from what the model has seen
     OTHER_TASK = 5     # not absorbed: of a task that was reset since
     UNDURABLE = 6      # not absorbed yet: the daemon's log cannot take it now; kept here and sent again
+    OUT_OF_ORDER = 7   # not absorbed, but logged: a recurrent model's belief had come further, or another writer's
     UNKNOWN = 255      # told by a later daemon
 
     @classmethod
@@ -57,12 +58,14 @@ class Model:
     transition_features: int         # D of the transition head; 0: no such head
     reward_features: int
     provenance: str                  # JSON: how it was trained; empty but in `Belief.models`
+    kind: str = ""                   # how it infers the task: "glibrl", "varibad", "rl2", "pearl", "none"
+    discrete: bool = False           # an action is one-hot
 
     @classmethod
     def of(cls, m: pb.ModelInfo) -> "Model":
         return cls(m.name, m.world, m.digest, m.observation_dim, m.action_dim, m.task_dim, floats(m.action_low),
                    floats(m.action_high), floats(m.action_log_sd) if m.action_log_sd else None,
-                   m.transition_features, m.reward_features, m.provenance)
+                   m.transition_features, m.reward_features, m.provenance, m.kind, m.discrete)
 
 
 @dataclass(frozen=True)
