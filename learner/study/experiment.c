@@ -123,30 +123,44 @@ static size_t words_of(char *text, const char **words)
 }
 
 // As `bel-learn train` would take it: its sentence is the one that is told.
-static int check_training(const struct expansion *e, const struct ini_key *key, int argc, const char **argv)
+static int check_world(const struct expansion *e, const struct ini_key *key, const char *word)
 {
     struct options options;
-    char why[600];
-    if (options_parse(&options, argc, (char **)(uintptr_t)argv, why, sizeof why))
+    char why[1000], *argv[] = {(char *)(uintptr_t)word, NULL};
+    if (options_parse(&options, 1, argv, why, sizeof why))
         return mistake(e, key->line, "%s: %s", key->name, why);
     return 0;
 }
 
-// One of these is as good as another where only the value of one key is in question.
-static const char *any_world(void)
+// A model or an algorithm is known if there is a world where it can be had, with whatever other choice it needs.
+static int check_choice(const struct expansion *e, const struct ini_key *key, int model, const char *word)
 {
-    return world_at(0)->name;
+    struct options options;
+    char first[600] = "", why[600];
+    int others = model ? LEARN_ALGORITHMS : LEARN_KINDS;
+    for (size_t w = 0; world_at(w); w++)
+        for (int other = 0; other < others; other++) {
+            const char *name = model ? learn_algorithm_name((enum learn_algorithm)other)
+                                     : learn_kind_name((enum learn_kind)other);
+            const char *argv[] = {world_at(w)->name, model ? "--model" : "--algorithm", word,
+                                  model ? "--algorithm" : "--model", name, NULL};
+            if (!options_parse(&options, 5, (char **)(uintptr_t)argv, why, sizeof why))
+                return 0;
+            if (!first[0])
+                snprintf(first, sizeof first, "%s", why);
+        }
+    return mistake(e, key->line, "%s: %s", key->name, first);
 }
 
 static int check_word(const struct expansion *e, const struct ini_key *key, const char *word)
 {
     char *end;
     if (!strcmp(key->name, "worlds"))
-        return check_training(e, key, 1, (const char *[]){word, NULL});
+        return check_world(e, key, word);
     if (!strcmp(key->name, "models"))
-        return check_training(e, key, 3, (const char *[]){any_world(), "--model", word, NULL});
+        return check_choice(e, key, 1, word);
     if (!strcmp(key->name, "algorithms"))
-        return check_training(e, key, 3, (const char *[]){any_world(), "--algorithm", word, NULL});
+        return check_choice(e, key, 0, word);
     (void)strtoul(word, &end, 10);
     if (!isdigit((unsigned char)*word) || *end)
         return mistake(e, key->line, "seeds: whole numbers and stretches such as 1..5, not \"%s\"", word);

@@ -347,6 +347,54 @@ START_TEST(an_interrupt_stops_the_trainings_after_a_checkpoint)
 }
 END_TEST
 
+START_TEST(a_training_that_is_killed_is_named_and_the_others_go_on)
+{
+    write_small("8e8");
+    pid_t child = start("small.ini --jobs 2 --json");
+    wait_until_there("results/small/point.glibrl.ppo.1/checkpoint");
+    wait_until_there("results/small/point.glibrl.ppo.2/checkpoint");
+    char path[100];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", child, child);
+    pid_t training = atoi(file_text(path));
+    ck_assert_int_gt(training, 1);
+    kill(training, SIGKILL);
+    wait_until_free("results/small/point.glibrl.ppo.1/lock");
+    int other = open("results/small/point.glibrl.ppo.2/lock", O_RDWR);
+    ck_assert_int_ne(flock(other, LOCK_EX | LOCK_NB), 0);
+    close(other);
+    sleep_ms(1500);  // it looks every half second
+    kill(child, SIGTERM);
+    check_status(wait_for(child), 130);
+    cJSON *told = cJSON_Parse(file_text("out"));
+    ck_assert_str_eq(state_of(told, "point.glibrl.ppo.1"), "failed");
+    ck_assert_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(cell_of(told, "point.glibrl.ppo.1"), "why")),
+                     "the training was killed: Killed");
+    ck_assert_str_eq(state_of(told, "point.glibrl.ppo.2"), "stopped");
+    cJSON_Delete(told);
+}
+END_TEST
+
+START_TEST(two_programs_share_the_cells)
+{
+    write_small("8000");
+    pid_t one = start("small.ini --jobs 1"), other = start("small.ini --jobs 1");
+    check_status(wait_for(one), 0);
+    check_status(wait_for(other), 0);
+    for (int seed = 1; seed <= 2; seed++) {
+        char path[100];
+        double before = 0;
+        snprintf(path, sizeof path, "results/small/point.glibrl.ppo.%d/train.jsonl", seed);
+        for (char *rest, *line = strtok_r(file_text(path), "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+            double frames;
+            ck_assert_int_eq(sscanf(line, "{\"frames\":%lf", &frames), 1);
+            ck_assert_msg(frames > before, "%s: %g frames after %g", path, frames, before);
+            before = frames;
+        }
+        ck_assert_double_eq(before, 8000);
+    }
+}
+END_TEST
+
 START_TEST(a_cell_that_fails_is_named_and_the_others_go_on)
 {
     write_small("8000");
@@ -429,6 +477,8 @@ int main(int argc, char **argv)
                     leave_directory);
     SUITE_TEST_WITH(suite, a_finished_cell_is_not_trained_again, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, an_interrupt_stops_the_trainings_after_a_checkpoint, enter_directory, leave_directory);
+    SUITE_TEST_WITH(suite, a_training_that_is_killed_is_named_and_the_others_go_on, enter_directory, leave_directory);
+    SUITE_TEST_WITH(suite, two_programs_share_the_cells, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, a_cell_that_fails_is_named_and_the_others_go_on, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, a_damaged_checkpoint_fails_its_cell_with_the_trainings_own_words, enter_directory,
                     leave_directory);
