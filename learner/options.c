@@ -136,6 +136,15 @@ static void sac_defaults(struct options *options)
     options->frames = options->world->task_dim ? 600000 : 1000000;
 }
 
+// What the belief has heads for, the latent has decoders for. An encoder learns more slowly than a basis.
+static void varibad_defaults(struct options *options)
+{
+    options->decode_reward = options->features != 0;
+    options->decode_transition = options->transition != 0;
+    options->replay = 1024;
+    options->freeze = 0.5;
+}
+
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm)
 {
@@ -151,12 +160,12 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .follow = 0.005, .reward_scale = 1,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
-        .freeze = kind == LEARN_VARIBAD ? 1 : 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
+        .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
         .prior_freedom = 2, .prior_precision = 1,
-        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = kind == LEARN_VARIBAD ? 1024 : 512,
+        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = 512,
         .embedding = 64, .gru = 128, .latent = 5, .decode_reward = 1, .decoder_hidden = 64, .kl_weight = 0.1,
-        .elbo_terms = 50, .decodes = 50, .encoder_rate = 1e-3, .encoder_norm_limit = 1, .encoder_updates = 1,
-        .encoder_trajectories = 10, .chunk = 50, .chunks = 16,
+        .elbo_terms = 50, .decodes = 50, .encoder_rate = 1e-3, .encoder_norm_limit = 1, .encoder_updates = 8,
+        .encoder_warmup = 100, .encoder_trajectories = 10, .chunk = 50, .chunks = 16,
     };
     if (!strncmp(world->name, "point", 5)) {
         // Short episodes: more environments for as many rows. A precise goal: less exploration in the end, and
@@ -170,12 +179,13 @@ void options_defaults(struct options *options, const struct world *world, enum l
         options->prior_noise = 0.05;
         options->basis_tasks = 16;
         options->basis_stride = 1;
-        if (kind != LEARN_VARIBAD)
-            options->freeze = 0.15;
+        options->freeze = 0.15;
         // The dense reward asks for no patience; what is far away would only be noise in the advantages.
         if (!strcmp(world->name, "point"))
             options->discount = 0.9;
     }
+    if (kind == LEARN_VARIBAD)
+        varibad_defaults(options);
     if (algorithm == LEARN_SAC)
         sac_defaults(options);
 }
