@@ -59,6 +59,7 @@ static const struct option_row rows[] = {
     {"critic-rate", 'f', AT(critic_rate), 0, 1, "SAC: Adam's step size for critics and temperature"},
     {"follow", 'f', AT(follow), 0, 1, "SAC: share of a critic that its target takes over in an update"},
     {"reward-scale", 'f', AT(reward_scale), 1e-9, 1e9, "SAC: of the rewards that critics see"},
+    {"context", 'u', AT(context), 1, 10000, "PEARL: most transitions of a replayed context"},
     {"features", 'u', AT(features), 0, 256, "D of the reward head, the constant included; 0: no such head"},
     {"transition", 'u', AT(transition), 0, 256, "D of the transition head; 0: no such head"},
     {"probes", 'u', AT(probes), 0, 64, "inputs at which the policy is shown predictions; 0: the weights themselves"},
@@ -89,7 +90,7 @@ static const struct option_row rows[] = {
     {"show-count", 'u', AT(show_count), 0, 1, "so is how many transitions were seen"},
     {"embedding", 'u', AT(embedding), 1, 4096, "width of what a recurrent encoder makes of a transition first"},
     {"gru", 'u', AT(gru), 1, 512, "width of its state"},
-    {"latent", 'u', AT(latent), 1, 64, "numbers that VariBAD tells tasks apart by"},
+    {"latent", 'u', AT(latent), 1, 64, "numbers that VariBAD and PEARL tell tasks apart by"},
     {"decode-reward", 'u', AT(decode_reward), 0, 1, "VariBAD's latent predicts rewards"},
     {"decode-transition", 'u', AT(decode_transition), 0, 1, "VariBAD's latent predicts the observations' changes"},
     {"decoder-hidden", 'u', AT(decoder_hidden), 1, 1024, "W: a reward decoder is W, W/2 wide, the transition's 4W, 2W"},
@@ -134,6 +135,11 @@ static void sac_defaults(struct options *options)
     options->discount = options->world->discount;
     options->checkpoint_seconds = 600;  // the experience is in the checkpoint
     options->frames = options->world->task_dim ? 600000 : 1000000;
+    if (options->kind == LEARN_PEARL) {  // published, but for the latent of 5 that is everybody's here
+        options->reward_scale = 5;
+        options->encoder_rate = 3e-4;
+        options->critic_sees_task = 0;   // or the encoder would have nothing to tell it
+    }
 }
 
 // What the belief has heads for, the latent has decoders for. An encoder learns more slowly than a basis.
@@ -157,7 +163,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .input_clip = 8,
         .critic_sees_task = 1, .clamp_actions = 1,
         .experience = 1000000, .random_start = 5000, .update_ratio = 1, .policy_delay = 2, .critic_rate = 1e-3,
-        .follow = 0.005, .reward_scale = 1,
+        .follow = 0.005, .reward_scale = 1, .context = 100,
         .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
         .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
@@ -379,6 +385,11 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
     if (options->algorithm == LEARN_SAC && (options->kind == LEARN_VARIBAD || options->kind == LEARN_RL2)) {
         snprintf(why, why_size, "--algorithm sac goes with --model glibrl, pearl, oracle or none, whose beliefs can be "
                  "built again from what is replayed, not with %s", learn_kind_name(options->kind));
+        return -EINVAL;
+    }
+    if (options->kind == LEARN_PEARL && (options->algorithm != LEARN_SAC || options->critic_sees_task)) {
+        snprintf(why, why_size, "PEARL's encoder learns from critics that are not told the task: --algorithm sac, and "
+                 "--critic-sees-task 0");
         return -EINVAL;
     }
     if (options->features == 1 || options->transition == 1) {

@@ -76,6 +76,7 @@ struct options {
     double critic_rate;          // Adam's, of critics and temperature
     double follow;               // share of a critic that its target takes over
     double reward_scale;
+    uint64_t context;            // most transitions of a replayed context of PEARL
 
     // Basis and belief.
     uint64_t features;           // of the reward head, the constant included; 0: no such head

@@ -29,4 +29,4 @@ struct inference {
 // Members that are NULL do nothing. Of no inference at all (oracle, none), all are.
 const struct inference *inference_of(enum learn_kind kind);
 
-extern const struct inference inference_glibrl, inference_rl2, inference_varibad;
+extern const struct inference inference_glibrl, inference_pearl, inference_rl2, inference_varibad;

@@ -5,6 +5,7 @@
 #include "algorithm.h"
 #include "daemon/base/random.h"
 #include "daemon/policy/safetensors.h"
+#include "latents.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,12 +23,19 @@ static size_t slots_of(const struct train *train)
     return (size_t)(wanted + steps - 1) / steps + train->options.envs;
 }
 
+// What the critics read besides the action. PEARL's read a draw of the latent instead of what the policy is shown.
+static size_t critic_inputs(const struct train *train)
+{
+    return train->options.kind == LEARN_PEARL ? train->world->observation_dim + train->options.latent
+                                              : train->critic_dim;
+}
+
 static int start_nets(struct train *train, struct off_policy *own)
 {
     const struct options *o = &train->options;
     size_t A = train->world->action_dim, hidden[] = {o->hidden, o->hidden};
     size_t sizes[] = {train->input_dim, o->hidden, o->hidden, 2 * A};
-    int error = sac_init(&own->sac, train->input_dim, train->critic_dim, A, hidden);
+    int error = sac_init(&own->sac, train->input_dim, critic_inputs(train), A, hidden);
     if (!error)
         error = network_init(&own->exploring, sizes, 3, ACTIVATION_NONE);
     if (error)
@@ -44,7 +52,8 @@ static int start_nets(struct train *train, struct off_policy *own)
 
 static int start_batch(struct train *train, struct off_policy *own)
 {
-    size_t B = train->options.minibatch, inputs = train->input_dim, width = train->critic_dim + train->world->action_dim;
+    size_t B = train->options.minibatch, inputs = train->input_dim, width = own->sac.critic.sizes[0];
+    int is_pearl = train->options.kind == LEARN_PEARL;
     own->rows = B < SHARD_ROWS ? B : SHARD_ROWS;
     own->shard_count = (B + own->rows - 1) / own->rows;
     own->shards = calloc(own->shard_count, sizeof *own->shards);
@@ -60,12 +69,12 @@ static int start_batch(struct train *train, struct off_policy *own)
         || !b->reward || !b->goes_on)
         return -ENOMEM;
     for (size_t s = 0; s < own->shard_count; s++) {
-        own->shards[s] = sac_shard_new(&own->sac, own->rows, 0);
-        own->wide[s] = calloc(train->critic_dim + train->input_dim, sizeof(float));
+        own->shards[s] = sac_shard_new(&own->sac, own->rows, is_pearl);
+        own->wide[s] = calloc(train->input_dim, sizeof(float));
         if (!own->shards[s] || !own->wide[s])
             return -ENOMEM;
     }
-    return 0;
+    return is_pearl && !(own->latents = latents_new(train, own->shard_count, own->rows)) ? -ENOMEM : 0;
 }
 
 static int start(struct train *train, char *why, size_t why_size)
@@ -100,6 +109,7 @@ static void stop(struct train *train)
     network_release(&own->exploring);
     replay_release(&own->replay);
     contexts_release(&own->contexts);
+    latents_free(own->latents);
     for (size_t s = 0; s < own->shard_count; s++) {
         if (own->shards)
             sac_shard_free(own->shards[s]);
@@ -167,6 +177,8 @@ int off_policy_store(struct train *train)
 {
     struct off_policy *own = train->acting;
     store(train, own);
+    if (own->latents)
+        return 0;
     long done = contexts_refresh(&own->contexts, train->model, &own->replay, train->pool);
     if (done < 0)
         return (int)done;
@@ -188,32 +200,21 @@ void off_policy_input(const struct train *train, float *raw, struct off_policy_p
         memcpy(raw + obs, own->task + place.slot * train->world->task_dim, (train->input_dim - obs) * sizeof *raw);
 }
 
-// Row b of the batch; wide is room for a critic's row and a raw one.
-static void gather(const struct train *train, struct off_policy *own, size_t b, float *wide)
+void off_policy_outcome(const struct train *train, struct off_policy *own, size_t b)
 {
     const struct replay *r = &own->replay;
-    struct sac_batch *batch = &own->batch;
-    struct off_policy_place place = own->places[b];
-    size_t inputs = train->input_dim, C = train->critic_dim, A = train->world->action_dim;
-    size_t row = place.slot * r->steps + place.step;
-    const float *task = own->task + place.slot * train->world->task_dim, *action = r->action + row * A;
-    float *raw = wide + C, *judged = batch->judged + b * (C + A), *next = batch->next_judged + b * (C + A);
-    off_policy_input(train, raw, place, 0);
-    train_policy_row(train, judged, raw, task);
-    off_policy_input(train, raw, place, 1);
-    train_policy_row(train, next, raw, task);
-    memcpy(batch->input + b * inputs, judged, inputs * sizeof(float));
-    memcpy(batch->next_input + b * inputs, next, inputs * sizeof(float));
+    size_t A = r->action_dim, width = own->sac.critic.sizes[0];
+    size_t row = own->places[b].slot * r->steps + own->places[b].step;
+    float *action = own->batch.judged + (b + 1) * width - A;
     for (size_t i = 0; i < A; i++) {
         float low = train->model->action_low[i], high = train->model->action_high[i];
-        judged[C + i] = 2 * ((action[i] - low) / (high - low)) - 1;
+        action[i] = 2 * ((r->action[row * A + i] - low) / (high - low)) - 1;
     }
-    batch->reward[b] = (float)((double)r->reward[row] * train->options.reward_scale);
-    batch->goes_on[b] = own->failed[row] ? 0 : 1;
+    own->batch.reward[b] = (float)((double)r->reward[row] * train->options.reward_scale);
+    own->batch.goes_on[b] = own->failed[row] ? 0 : 1;
 }
 
-// Any transition is as likely as any other.
-static struct off_policy_place draw_place(const struct replay *replay, struct random_stream *stream)
+struct off_policy_place off_policy_draw(const struct replay *replay, struct random_stream *stream)
 {
     struct off_policy_place place;
     do {
@@ -221,6 +222,23 @@ static struct off_policy_place draw_place(const struct replay *replay, struct ra
         place.step = random_below(stream, (uint32_t)replay->steps);
     } while (place.step >= replay->count[place.slot]);
     return place;
+}
+
+// Row b of the batch; raw is room for a policy's raw input.
+static void gather(const struct train *train, struct off_policy *own, size_t b, float *raw)
+{
+    struct sac_batch *batch = &own->batch;
+    struct off_policy_place place = own->places[b];
+    size_t inputs = train->input_dim, width = own->sac.critic.sizes[0];
+    const float *task = own->task + place.slot * train->world->task_dim;
+    float *judged = batch->judged + b * width, *next = batch->next_judged + b * width;
+    off_policy_input(train, raw, place, 0);
+    train_policy_row(train, judged, raw, task);
+    off_policy_input(train, raw, place, 1);
+    train_policy_row(train, next, raw, task);
+    memcpy(batch->input + b * inputs, judged, inputs * sizeof(float));
+    memcpy(batch->next_input + b * inputs, next, inputs * sizeof(float));
+    off_policy_outcome(train, own, b);
 }
 
 static struct random_stream stream_of(const struct train *train, size_t update, size_t part, enum random_purpose purpose)
@@ -249,12 +267,16 @@ static void critic_part(void *context, size_t part, unsigned thread)
     struct off_policy *own = train->acting;
     size_t first = part * own->rows, count = rows_of(own, part);
     struct random_stream stream = stream_of(train, own->part_update, part, RANDOM_SAC);
-    for (size_t b = first; b < first + count; b++) {
-        own->places[b] = draw_place(&own->replay, &stream);
+    if (own->latents)
+        latents_gather(train, own, part, first, count, &stream);
+    for (size_t b = first; b < first + count && !own->latents; b++) {
+        own->places[b] = off_policy_draw(&own->replay, &stream);
         gather(train, own, b, own->wide[part]);
     }
     draw_noise(own->shards[part], count * train->world->action_dim, &stream);
     sac_critic_loss(&own->sac, &own->settings, &own->batch, first, count, own->shards[part]);
+    if (own->latents)
+        latents_backward(train, own, part, count);
 }
 
 static void critic_step_part(void *context, size_t part, unsigned thread)
@@ -305,6 +327,8 @@ static int update(struct train *train, struct off_policy *own, char *why, size_t
     for (size_t k = 0; k < SAC_CRITICS; k++)
         if (own->errors[1 + k])
             return train_not_finite(train, "critic", why, why_size);
+    if (own->latents && latents_step(train, own))
+        return train_not_finite(train, "encoder", why, why_size);
     int error = 0;
     own->part_update++;
     if (++own->updates % o->policy_delay == 0)
@@ -324,6 +348,8 @@ static void tell(struct train *train, const struct off_policy *own, size_t updat
     train_tell(train, "policy/loss", own->actor_loss / rows);
     train_tell(train, "policy/temperature", sac_alpha(&own->sac));
     train_tell(train, "policy/updates", (double)own->updates);
+    if (own->latents)
+        train_tell(train, "encoder/divergence", own->latents->divergence / (double)own->latents->contexts);
     train_say(train, ", Q %.2f, alpha %.3f", own->value / rows, sac_alpha(&own->sac));
 }
 
@@ -331,7 +357,7 @@ static int learn(struct train *train, char *why, size_t why_size)
 {
     struct off_policy *own = train->acting;
     const struct options *o = &train->options;
-    if (!own->contexts.width && contexts_init(&own->contexts, &own->replay, train->model, pool_threads(train->pool)))
+    if (!own->latents && !own->contexts.width && contexts_init(&own->contexts, &own->replay, train->model, pool_threads(train->pool)))
         return snprintf(why, why_size, "no memory for the contexts of %zu meta-episodes", own->replay.slots), -ENOMEM;
     int error = off_policy_store(train);
     if (error)
@@ -341,6 +367,8 @@ static int learn(struct train *train, char *why, size_t why_size)
     size_t done = 0;
     own->part_update = 0;
     own->critic_loss = own->value = own->entropy = own->actor_loss = 0;
+    if (own->latents)
+        own->latents->divergence = 0, own->latents->contexts = 0;
     for (; own->updates < wanted && !error; done++)
         error = update(train, own, why, why_size);
     if (!error)

@@ -22,7 +22,8 @@ struct off_policy {
     struct replay replay;
     float *task;                       // (slots, task_dim)
     uint32_t *failed;                  // the world ended the episode with this transition (slots, steps)
-    struct contexts contexts;
+    struct contexts contexts;          // exact beliefs' (or nobody's)
+    struct latents *latents;           // PEARL's (latents.h), or NULL
     uint64_t updates;                  // of the critics, ever
     // Working memory.
     size_t rows;                       // of a shard, but for the last
@@ -30,7 +31,7 @@ struct off_policy {
     struct sac_shard **shards;
     struct sac_batch batch;
     struct off_policy_place *places;   // of the batch (B)
-    float **wide;                      // of each shard, a row of critic_dim
+    float **wide;                      // of each shard, room for a raw policy input
     int errors[1 + SAC_CRITICS];
     size_t part_update;                // the update that shards work on, within this iteration
     double critic_loss, value, entropy, actor_loss;  // sums of this iteration
@@ -38,5 +39,9 @@ struct off_policy {
 
 // The raw policy input before (after = 0) or after a replayed transition: what the rollout saw (train->input_dim).
 void off_policy_input(const struct train *train, float *raw, struct off_policy_place place, int after);
+// Any transition is as likely as any other.
+struct off_policy_place off_policy_draw(const struct replay *replay, struct random_stream *stream);
+// Row b of the batch: action, reward, and whether it goes on, of the transition at its place.
+void off_policy_outcome(const struct train *train, struct off_policy *own, size_t b);
 // Adds the rollout to the replay and brings all contexts up to date. -EDOM: a belief is damaged.
 int off_policy_store(struct train *train);

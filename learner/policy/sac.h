@@ -60,6 +60,7 @@ struct sac_shard {
     double *log_density;          // (S)
     double critic_loss, value;    // sums over rows
     double actor_loss, entropy;
+    double divergence;            // of latents that the critics read, if there are any
 };
 
 // For shards of at most `rows` rows. NULL: no memory.

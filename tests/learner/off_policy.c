@@ -1,6 +1,7 @@
 // SAC within a training: replayed contexts are what the rollout saw, and the bits depend on nothing but the seed.
 
 #include "learner/evaluate.h"
+#include "learner/inference/pearl.h"
 #include "learner/policy/off_policy.h"
 #include "tests/learner/training.h"
 
@@ -122,7 +123,7 @@ END_TEST
 
 START_TEST(any_number_of_threads_gives_the_same_bits)
 {
-    const enum learn_kind kinds[] = {LEARN_GLIBRL, LEARN_ORACLE, LEARN_NONE};
+    const enum learn_kind kinds[] = {LEARN_GLIBRL, LEARN_PEARL, LEARN_ORACLE, LEARN_NONE};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct options o = small("point", kinds[k]);
         struct train *one = train_of(&o);
@@ -140,7 +141,7 @@ END_TEST
 
 START_TEST(four_iterations_and_four_resumed_are_eight)
 {
-    const enum learn_kind kinds[] = {LEARN_GLIBRL, LEARN_ORACLE};
+    const enum learn_kind kinds[] = {LEARN_GLIBRL, LEARN_PEARL, LEARN_ORACLE};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct options o = small("point", kinds[k]);
         char path[64], why[WHY];
@@ -210,6 +211,79 @@ START_TEST(an_oracle_learns_the_point_robot_in_few_frames)
 }
 END_TEST
 
+START_TEST(pearls_encoder_infers_in_training_what_is_served)
+{
+    struct options o = small("point", LEARN_PEARL);
+    o.update_ratio = 0.2;
+    struct train *train = train_of(&o);
+    iterate(train, 4);
+    char why[WHY];
+    ck_assert_msg(train_export(train, why, sizeof why) == 0, "%s", why);
+    const struct model *model = train->model;
+    const struct pearl_net *net = &((struct pearl *)train->inferring)->net;
+    const struct replay *r = &own_of(train)->replay;
+    struct agent_scratch *scratch = agent_scratch_new(model);
+    struct pearl_shard *shard = pearl_shard_new(net, 1, r->steps);
+    void *memory = aligned_alloc(64, (agent_belief_size(model) + 63) / 64 * 64);
+    ck_assert(scratch && shard && memory);
+    struct agent_belief belief;
+    agent_belief_init(&belief, model, memory);
+    for (uint32_t n = 0; n <= 20; n++) {
+        shard->groups = 1;
+        shard->count[0] = n;
+        for (uint32_t t = 0; t < n; t++)
+            pearl_row(train, shard->in + t * net->net.sizes[0], r->observation + t * 2, r->action + t * 2, r->reward[t],
+                      r->next_observation + t * 2);
+        pearl_infer(net, shard);
+        float observation[2] = {0, 0}, action[2], input[2 + 2 * 5];
+        struct action_item shown = {.belief = &belief, .observation = observation, .action = action, .input = input};
+        agent_inputs(model, scratch, &shown, 1);
+        ck_assert_int_eq(shown.error, 0);
+        for (size_t i = 0; i < 5; i++) {
+            ck_assert_float_eq_tol(input[2 + i], shard->mean[i], 2e-5f);
+            ck_assert_float_eq_tol(input[7 + i], shard->log_variance[i], 2e-5f);
+        }
+        struct observation_item seen = {.belief = &belief, .observation = r->observation + n * 2,
+                                        .action = r->action + n * 2, .next_observation = r->next_observation + n * 2,
+                                        .reward = r->reward[n]};
+        agent_observe(model, scratch, &seen, 1);
+        ck_assert_int_eq(seen.status, OBSERVE_ABSORBED);
+    }
+    agent_scratch_free(scratch);
+    pearl_shard_free(shard);
+    free(memory);
+    train_free(train);
+}
+END_TEST
+
+START_TEST(the_critics_teach_pearls_encoder_to_tell_tasks_apart)
+{
+    struct options o = small("point", LEARN_PEARL);
+    o.envs = 8;
+    o.hidden = 32;
+    o.minibatch = 128;
+    o.random_start = 800;
+    o.update_ratio = 0.2;
+    o.frames = 8000;
+    struct train *train = train_of(&o);
+    iterate(train, 2);
+    const struct pearl_net *net = &((struct pearl *)train->inferring)->net;
+    float *first = malloc(net->net.count * sizeof *first);
+    ck_assert_ptr_nonnull(first);
+    memcpy(first, net->trainee.parameters, net->net.count * sizeof *first);
+    iterate(train, (int)train->iterations - 2);
+    ck_assert_int_ne(memcmp(first, net->trainee.parameters, net->net.count * sizeof *first), 0);
+    double divergence = -1;
+    for (size_t v = 0; v < train->report.value_count; v++)
+        if (!strcmp(train->report.values[v].name, "encoder/divergence"))
+            divergence = train->report.values[v].value;
+    // Posteriors that say nothing would be at the prior.
+    ck_assert_msg(divergence > 0.3, "%g nats", divergence);
+    free(first);
+    train_free(train);
+}
+END_TEST
+
 START_TEST(what_sac_cannot_do_is_refused_with_a_sentence)
 {
     char why[WHY];
@@ -221,6 +295,10 @@ START_TEST(what_sac_cannot_do_is_refused_with_a_sentence)
     char *discrete[] = {"gridworld", "--algorithm", "sac"};
     ck_assert_int_eq(options_parse(&o, 3, discrete, why, sizeof why), -EINVAL);
     ck_assert_msg(strstr(why, "choices") != NULL, "%s", why);
+
+    char *on_policy[] = {"point", "--model", "pearl"};
+    ck_assert_int_eq(options_parse(&o, 3, on_policy, why, sizeof why), -EINVAL);
+    ck_assert_msg(strstr(why, "--algorithm sac") != NULL, "%s", why);
 
     struct train *train;
     o = small("half-cheetah-vel", LEARN_NONE);
@@ -257,6 +335,8 @@ int main(void)
     SUITE_TEST(suite, four_iterations_and_four_resumed_are_eight);
     SUITE_TEST(suite, what_is_served_is_the_tanh_of_the_mean_that_was_explored_around);
     SUITE_TEST(suite, an_oracle_learns_the_point_robot_in_few_frames);
+    SUITE_TEST(suite, pearls_encoder_infers_in_training_what_is_served);
+    SUITE_TEST(suite, the_critics_teach_pearls_encoder_to_tell_tasks_apart);
     SUITE_TEST(suite, what_sac_cannot_do_is_refused_with_a_sentence);
     SUITE_TEST(suite, a_gradient_that_is_not_finite_is_told_with_iteration_world_and_seed);
     return suite_finish(suite);
