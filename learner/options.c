@@ -142,13 +142,14 @@ static void sac_defaults(struct options *options)
     }
 }
 
-// What the belief has heads for, the latent has decoders for. An encoder learns more slowly than a basis.
+// What the belief has heads for, the latent has decoders for. An encoder learns more slowly than a basis: to the end, in
+// steps that shorten.
 static void varibad_defaults(struct options *options)
 {
     options->decode_reward = options->features != 0;
     options->decode_transition = options->transition != 0;
     options->replay = 1024;
-    options->freeze = 0.5;
+    options->freeze = 1;
 }
 
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,

@@ -261,10 +261,11 @@ static int learn(struct train *train, char *why, size_t why_size)
 {
     struct varibad *own = train->inferring;
     const struct options *o = &train->options;
+    // In the end the decoders' noise is that of the newest.
+    rollout_store(&train->rollout, &train->replay);
     if (is_frozen(train))
         return 0;
     add_moments(train);
-    rollout_store(&train->rollout, &train->replay);
     history_normalise(train, &own->targets[HEAD_REWARD]);
     size_t updates = o->encoder_updates + (train_iteration(train) == 0 ? o->encoder_warmup : 0);
     for (size_t i = 0; i < updates; i++)
