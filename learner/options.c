@@ -447,7 +447,8 @@ void options_help(void)
     for (size_t i = 0; world_at(i); i++)
         printf("    %-20s %s\n", world_at(i)->name, world_at(i)->summary);
     printf("\ntrain\n"
-           "    --model KIND         glibrl (with a belief), oracle (told the task) or none (neither)\n"
+           "    --model KIND         glibrl (an exact belief), varibad, rl2 or pearl (learnt encoders), oracle (told the\n"
+           "                         task) or none (nothing)\n"
            "    --algorithm NAME     ppo, or sac: fewer frames, more time for each\n"
            "    --frames F           environment steps\n"
            "    --seed S             same seed, same bits, with any number of threads\n"
