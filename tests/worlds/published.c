@@ -15,20 +15,22 @@ enum { NUMBERS_LIMIT = 256, STEPS = 1000 };
 
 // The golden trajectories are those of Debian's MuJoCo 2.2.2 on amd64. Other versions part from them at the first
 // contact, for margins came to mean something else; but the half cheetah has none, and 3.0.1 to 3.9.0 ended within
-// 6e-10, 3.14.0 and 4.0.0 within 1.4e-8.
+// 6e-10, 3.14.0 and 4.0.0 within 1.4e-8. Some also compile a few numbers otherwise: they order the principal axes of a
+// body in another way (humanoid), or reckon the weight of a body on slides as of all directions (reacher, pusher).
 static const struct {
     const char *file;
     const struct world *world;
+    int other_compiled;      // other versions compile other numbers
     int other_steps;         // so far other versions have to follow
     double other_tolerance;
 } published[] = {
-    {"half_cheetah.json", &half_cheetah_vel, STEPS, 1e-7},
-    {"hopper.json", &hopper_params, 10, 1e-10},
-    {"walker2d.json", &walker_params, 10, 1e-10},
-    {"ant.json", &ant_dir, 10, 1e-10},
-    {"humanoid.json", &humanoid_dir, 10, 1e-10},
-    {"reacher.json", &reacher_goal, 10, 1e-10},
-    {"pusher.json", &pusher_goal, 0, 0},
+    {"half_cheetah.json", &half_cheetah_vel, 0, STEPS, 1e-7},
+    {"hopper.json", &hopper_params, 0, 10, 1e-8},
+    {"walker2d.json", &walker_params, 0, 10, 1e-8},
+    {"ant.json", &ant_dir, 0, 0, 0},
+    {"humanoid.json", &humanoid_dir, 1, 1, 1e-6},
+    {"reacher.json", &reacher_goal, 1, 10, 1e-8},
+    {"pusher.json", &pusher_goal, 1, 0, 0},
 };
 
 // Engine versions round a few derived numbers differently, and the published text is not as round as ours.
@@ -188,7 +190,8 @@ START_TEST(compiled_numbers_are_those_of_the_published_models)
     for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
         cJSON *golden = golden_file(published[i].file);
         mjModel *model = model_of(published[i].world, golden);
-        compare_compiled(published[i].file, model, cJSON_GetObjectItemCaseSensitive(golden, "model"));
+        if (mj_version() == 222 || !published[i].other_compiled)
+            compare_compiled(published[i].file, model, cJSON_GetObjectItemCaseSensitive(golden, "model"));
         double mass = number(cJSON_GetObjectItemCaseSensitive(golden, "trace"), "total_mass");
         ck_assert_double_eq_tol(mj_getTotalmass(model), mass, 1e-12 * mass);
         mj_deleteModel(model);
