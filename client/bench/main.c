@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "peers.h"
 #include "serve.h"
+#include "worlds.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ static const struct {
     {"serve", bench_serve, "a step through the daemon beside an echo of the same messages"},
     {"peers", bench_peers, "a step through the daemon beside servers that people build instead, and Redis"},
     {"memory", bench_memory, "what a session that waits costs, beside its packed integers"},
+    {"worlds", bench_worlds, "steps of the simulated worlds beside bare steps of their engine"},
     {"echo-server", bench_echo_server, NULL},
 };
 

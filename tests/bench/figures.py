@@ -1,4 +1,4 @@
-"""bel-bench serve, peers and memory say what they measured, in the words that others rely on.
+"""bel-bench serve, peers, memory and worlds say what they measured, in the words that others rely on.
 
     figures.py BEL-BENCH
 """
@@ -32,3 +32,11 @@ for peer in peers:
     assert peer["cpu_us"] > 0 and peer["ours_cpu_us"] > 0, peer
     assert abs(peer["ratio"] - peer["cpu_us"] / peer["ours_cpu_us"]) < 0.001 + 0.01 * peer["ratio"], peer
 print("peers:", ", ".join(f"{peer['name']} {peer['ratio']:.1f} x" for peer in peers) or "none could run here")
+
+worlds = run("worlds", "--seconds", "0.02")["worlds"]
+assert len({world["world"] for world in worlds}) == len(worlds) > 10, worlds
+assert all(world["steps_per_second"] > 0 and world.get("of_engine", 1) > 0.3 for world in worlds), worlds
+assert "of_engine" not in next(world for world in worlds if world["world"] == "point"), worlds
+assert [world["world"] for world in run("worlds", "--world", "ant-goal", "--seconds", "0.02")["worlds"]] == ["ant-goal"]
+for wrong in (["--world", "x"], ["--seconds", "0"], ["more"]):
+    assert subprocess.run([sys.argv[1], "worlds", *wrong], stderr=subprocess.DEVNULL).returncode == 2, wrong
