@@ -328,6 +328,14 @@ static int read_revision(struct reader *reader, uint64_t *revision)
     return 0;
 }
 
+// What is in the file is of the kind that it names, if it names one.
+static int check_kind(struct reader *reader, const struct model *model)
+{
+    const char *named = read_text(reader, "", "kind", ""), *name = model_kind_name(model->kind);
+    return *named && strcmp(named, name) != 0
+               ? REFUSE(reader, "what is in the file is of kind %s, not %s", name, named) : 0;
+}
+
 static int read_model(struct reader *reader, struct model **result)
 {
     struct model_shape shape = {0};
@@ -339,9 +347,11 @@ static int read_model(struct reader *reader, struct model **result)
     error = model_new(&model, &shape, reader->why, reader->why_size);
     if (error)
         return error;
+    error = check_kind(reader, model);
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         model->heads[kind].judged = judged[kind];
-    error = read_revision(reader, &model->revision);
+    if (error == 0)
+        error = read_revision(reader, &model->revision);
     const char *provenance = safetensors_metadata(reader->file, "provenance");
     if (error == 0 && provenance && (model->provenance = strdup(provenance)) == NULL)
         error = refuse(reader->why, reader->why_size, -ENOMEM, "no memory for the provenance");

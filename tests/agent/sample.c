@@ -23,6 +23,27 @@ struct model_shape sample_oracle(void)
     return shape;
 }
 
+struct model_shape sample_kind(enum model_kind kind)
+{
+    struct model_shape shape = kind == MODEL_GLIBRL ? sample_small : sample_oracle();
+    shape.kind = kind;
+    shape.reads_task = kind == MODEL_ORACLE;
+    if (kind == MODEL_VARIBAD || kind == MODEL_RL2) {
+        shape.encoder.embedding = 6;
+        shape.encoder.width = 19;
+    }
+    if (kind == MODEL_VARIBAD || kind == MODEL_PEARL)
+        shape.encoder.latent = 3;
+    if (kind == MODEL_PEARL) {
+        shape.encoder.hidden[0] = 13, shape.encoder.hidden[1] = 9;
+        shape.activation = ACTIVATION_RELU;
+        shape.squash = 1;
+    }
+    for (int h = 0; h < HEAD_COUNT && kind == MODEL_VARIBAD; h++)
+        shape.decoders[h].hidden[0] = 8, shape.decoders[h].hidden[1] = 5;
+    return shape;
+}
+
 struct model_shape sample_bench(int which)
 {
     static const char *const names[] = {"S", "M", "L"};
@@ -86,6 +107,26 @@ static void fill_head(struct head *head, struct random_stream *stream)
     fill_features(head->probes, head->representation.probe_count, head->features, stream);
 }
 
+static void fill_encoder(struct model *model, struct random_stream *stream)
+{
+    struct encoder *encoder = &model->encoder;
+    struct network *networks[] = {&encoder->embedding, &encoder->gru.input, &encoder->gru.state, &encoder->head,
+                                  &encoder->factor};
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+        fill_network(networks[i], stream);
+    encoder->reward_mean = 0.25f;
+    encoder->reward_scale = 1.5f;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        struct decoder *decoder = &model->decoders[kind];
+        fill_network(&decoder->network, stream);
+        for (size_t i = 0; i < decoder->targets; i++) {
+            decoder->target_mean[i] = 0.1 * random_normal(stream);
+            decoder->target_scale[i] = random_between(stream, 0.5, 2);
+            decoder->log_sd[i] = random_between(stream, -2, 0);
+        }
+    }
+}
+
 struct model *sample_model(const struct model_shape *shape, uint64_t seed)
 {
     struct model *model;
@@ -100,7 +141,9 @@ struct model *sample_model(const struct model_shape *shape, uint64_t seed)
         model->observation_scale[i] = (float)random_between(&stream, 0.5, 2);
     }
     model->observation_clip = 5;
-    for (size_t i = 0; i < model->action_dim; i++) {
+    for (size_t i = 0; i < model->action_dim && model->discrete; i++)
+        model->action_high[i] = 1;
+    for (size_t i = 0; i < model->action_dim && !model->discrete; i++) {
         model->action_low[i] = (float)random_between(&stream, -2, -0.5);
         model->action_high[i] = (float)random_between(&stream, 0.5, 2);
         model->action_log_sd[i] = -0.5f;
@@ -108,6 +151,8 @@ struct model *sample_model(const struct model_shape *shape, uint64_t seed)
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         if (model->heads[kind].present)
             fill_head(&model->heads[kind], &stream);
+    if (model->kind != MODEL_GLIBRL)
+        fill_encoder(model, &stream);
     for (size_t i = 0; i < model->input_dim; i++) {
         model->input_mean[i] = (float)(0.2 * random_normal(&stream));
         model->input_scale[i] = (float)random_between(&stream, 0.5, 2);

@@ -48,6 +48,22 @@ static void *zeroed(size_t size)
     return memory;
 }
 
+// A belief's bytes are taken back, and say the same.
+static void through_bytes(const struct model *model, struct agent_belief *belief)
+{
+    for (int part = 0; part < AGENT_PARTS; part++) {
+        size_t size = agent_belief_encoded_size(model, part);
+        uint8_t *bytes = zeroed(size), *again = zeroed(size);
+        agent_belief_encode(bytes, belief, part);
+        if (agent_belief_decode(belief, part, bytes, size, agent_belief_count(belief)))
+            abort();
+        agent_belief_encode(again, belief, part);
+        if (memcmp(bytes, again, size) != 0)
+            abort();
+        free(bytes), free(again);
+    }
+}
+
 // Observes and acts once, from zeros; whatever the numbers are, an action is within the bounds.
 static void step(const struct model *model)
 {
@@ -62,6 +78,7 @@ static void step(const struct model *model)
     struct observation_item seen = {.belief = &belief, .observation = zeros, .action = zeros,
                                     .next_observation = zeros};
     agent_observe(model, scratch, &seen, 1);
+    through_bytes(model, &belief);
     struct action_item item = {.belief = &belief, .observation = zeros, .task = zeros, .z = seen.z,
                                .action = action};
     agent_act(model, scratch, &item, 1);

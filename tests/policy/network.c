@@ -1,6 +1,6 @@
 // A served network: the same bits for everybody, close to plain arithmetic in double.
 
-#include "daemon/policy/network.h"
+#include "daemon/policy/gru.h"
 
 #include <errno.h>
 #include <math.h>
@@ -19,19 +19,24 @@ static void fill(float *x, size_t count, struct random_stream *stream, double sc
         x[i] = (float)(scale * random_normal(stream));
 }
 
+static void fill_network(struct network *network, struct random_stream *stream)
+{
+    for (size_t l = 0; l < network->layer_count; l++) {
+        struct layer *layer = &network->layers[l];
+        for (size_t i = 0; i < layer->inputs; i++)
+            fill(layer->weight + i * kernel_padded(layer->outputs), layer->outputs, stream,
+                 1 / sqrt((double)layer->inputs));
+        fill(layer->bias, layer->outputs, stream, 0.1);
+    }
+}
+
 static struct network make_network(const size_t *sizes, size_t layer_count, enum activation output)
 {
     struct network network;
     ck_assert_int_eq(network_init(&network, sizes, layer_count, output), 0);
     network.hidden = output == ACTIVATION_RELU ? ACTIVATION_RELU : ACTIVATION_TANH;
     struct random_stream stream = random_stream(1, (uint32_t)sizes[0], (uint32_t)layer_count, 0);
-    for (size_t l = 0; l < layer_count; l++) {
-        struct layer *layer = &network.layers[l];
-        for (size_t i = 0; i < layer->inputs; i++)
-            fill(layer->weight + i * kernel_padded(layer->outputs), layer->outputs, &stream,
-                 1 / sqrt((double)layer->inputs));
-        fill(layer->bias, layer->outputs, &stream, 0.1);
-    }
+    fill_network(&network, &stream);
     return network;
 }
 
@@ -107,6 +112,45 @@ START_TEST(an_answer_is_that_of_plain_loops_in_double)
 }
 END_TEST
 
+START_TEST(a_recurrence_is_the_same_bits_alone_and_in_any_batch_for_every_kernel_set)
+{
+    static const size_t widths[][2] = {{6, 19}, {40, 128}, {1, 1}, {16, 32}};
+    enum { STEPS = 20 };
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+        size_t X = widths[w][0], H = widths[w][1], stride = kernel_padded(H);
+        struct gru gru;
+        ck_assert_int_eq(gru_init(&gru, X, H), 0);
+        struct random_stream stream = random_stream(4, (uint32_t)w, 0, 0);
+        fill_network(&gru.input, &stream);
+        fill_network(&gru.state, &stream);
+        float *in = take(STEPS * BATCH * X, sizeof *in), *scratch = take(gru_scratch(&gru, BATCH), sizeof *scratch);
+        float *alone = take(BATCH * stride, sizeof *alone), *h = take(BATCH * stride, sizeof *h);
+        fill(in, STEPS * BATCH * X, &stream, 2);
+        memset(alone, 0, BATCH * stride * sizeof *alone);
+        for (size_t t = 0; t < STEPS; t++)
+            for (size_t b = 0; b < BATCH; b++)
+                gru_forward(&gru, kernels_at(0), alone + b * stride, stride, alone + b * stride, stride,
+                            in + (t * BATCH + b) * X, X, 1, scratch);
+        for (size_t b = 0; b < BATCH; b++)
+            for (size_t i = 0; i < H; i++)
+                ck_assert(fabsf(alone[b * stride + i]) <= 1);
+        const struct kernels *kernels;
+        for (size_t k = 0; (kernels = kernels_at(k)); k++)
+            for (size_t batch = 1; batch <= BATCH; batch += batch < 18 ? 1 : 15) {
+                size_t first = BATCH - batch;
+                memset(h, 0, BATCH * stride * sizeof *h);
+                for (size_t t = 0; t < STEPS; t++)
+                    gru_forward(&gru, kernels, h, stride, h, stride, in + (t * BATCH + first) * X, X, batch, scratch);
+                for (size_t b = 0; b < batch; b++)
+                    ck_assert_msg(memcmp(h + b * stride, alone + (first + b) * stride, H * sizeof *h) == 0,
+                                  "%zu wide, %s: item %zu of %zu differs", H, kernels->name, b, batch);
+            }
+        gru_release(&gru);
+        free(in), free(scratch), free(alone), free(h);
+    }
+}
+END_TEST
+
 START_TEST(sizes_beyond_their_limits_are_refused)
 {
     struct network network = {0};
@@ -116,6 +160,9 @@ START_TEST(sizes_beyond_their_limits_are_refused)
     ck_assert_int_eq(network_init(&network, (size_t[]){1, 1, 1, 1, 1, 1, 1, 1}, NETWORK_LAYERS_LIMIT + 1, 0),
                      -EINVAL);
     ck_assert_ptr_null(network.memory);
+    struct gru gru;
+    ck_assert_int_eq(gru_init(&gru, 4, NETWORK_WIDTH_LIMIT), -EINVAL);
+    ck_assert_ptr_null(gru.input.memory);
 }
 END_TEST
 
@@ -124,6 +171,7 @@ int main(void)
     Suite *suite = suite_create("network");
     SUITE_TEST(suite, an_answer_is_the_same_bits_alone_and_in_any_place_of_any_batch_for_every_kernel_set);
     SUITE_TEST(suite, an_answer_is_that_of_plain_loops_in_double);
+    SUITE_TEST(suite, a_recurrence_is_the_same_bits_alone_and_in_any_batch_for_every_kernel_set);
     SUITE_TEST(suite, sizes_beyond_their_limits_are_refused);
     return suite_finish(suite);
 }
