@@ -240,20 +240,25 @@ static int session_memory(struct bel_session *session)
     return 0;
 }
 
-int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **out)
+// A session that is in no list yet. NULL: said why in *result.
+static struct bel_session *session_new(struct bel *bel, const struct bel_open *open, int *result)
 {
-    *out = NULL;
-    bel->why[0] = 0;
     size_t length = open->id ? strlen(open->id) : 0;
-    if (length < 1 || length > WIRE_SESSION_LIMIT)
-        return call_fail(bel, BEL_INVALID, "a session's id has 1 to %d letters, not %zu (id)",
-                         WIRE_SESSION_LIMIT, length);
+    if (length < 1 || length > WIRE_SESSION_LIMIT) {
+        *result = call_fail(bel, BEL_INVALID, "a session's id has 1 to %d letters, not %zu (id)", WIRE_SESSION_LIMIT,
+                            length);
+        return NULL;
+    }
     for (const struct bel_session *s = bel->sessions; s; s = s->next)
-        if (strcmp(s->id, open->id) == 0)
-            return call_fail(bel, BEL_INVALID, "%s is open on this connection already (id)", s->id);
+        if (strcmp(s->id, open->id) == 0) {
+            *result = call_fail(bel, BEL_INVALID, "%s is open on this connection already (id)", s->id);
+            return NULL;
+        }
     struct bel_session *session = calloc(1, sizeof *session);
-    if (!session)
-        return call_fail(bel, BEL_NO_MEMORY, "%s: no memory for a session", open->id);
+    if (!session) {
+        *result = call_fail(bel, BEL_NO_MEMORY, "%s: no memory for a session", open->id);
+        return NULL;
+    }
     session->bel = bel;
     session->host = bel->hosts;
     memcpy(session->id, open->id, length);
@@ -263,18 +268,52 @@ int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **
     session->hold_prior = open->hold_prior;
     session->explore = open->explore;
     session->model.model.name = open->model;  // what is wanted, until Opened says what it is
-    struct single single = {.session = session};
-    int result = single_run(bel, &single, 0);
-    if (!result)
-        result = session_memory(session);
-    if (result) {
-        session_free(session);
-        return result;
-    }
     session->next = bel->sessions;
     bel->sessions = session;
-    *out = session;
-    return 0;
+    return session;
+}
+
+// All of the entries' sessions are open, or all are freed.
+static int open_all(struct bel *bel, const struct bel_open *opens, struct bel_session **sessions,
+                    struct sync_entry *entries, size_t count)
+{
+    int result = 0;
+    size_t made = 0;
+    for (; made < count && !result; made++)
+        if (!(sessions[made] = session_new(bel, &opens[made], &result)))
+            break;
+        else
+            entries[made] = (struct sync_entry){sessions[made], CALL_PENDING};
+    struct call call = {
+        .bel = bel, .count = count, .context = entries, .session = sync_session, .result = sync_result};
+    if (!result)
+        result = call_run(&call, 0);
+    for (size_t i = 0; i < made && !result; i++)
+        result = session_memory(sessions[i]);
+    for (size_t i = 0; i < made && result; i++)
+        session_free(sessions[i]);
+    for (size_t i = 0; i < count && result; i++)
+        sessions[i] = NULL;
+    return result;
+}
+
+int bel_open_many(struct bel *bel, const struct bel_open *opens, struct bel_session **sessions, size_t count)
+{
+    bel->why[0] = 0;
+    struct sync_entry *entries = calloc(count + 1, sizeof *entries);
+    if (!entries)
+        return call_fail(bel, BEL_NO_MEMORY, "no memory for a list of %zu sessions", count);
+    int result = open_all(bel, opens, sessions, entries, count);
+    free(entries);
+    return result;
+}
+
+int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **out)
+{
+    struct sync_entry entry;
+    bel->why[0] = 0;
+    *out = NULL;
+    return open_all(bel, open, out, &entry, 1);
 }
 
 int bel_close(struct bel_session *session, int forget)
@@ -296,13 +335,50 @@ int bel_close(struct bel_session *session, int forget)
     return forget && result == BEL_LOST ? 0 : result;  // gone is gone
 }
 
+static void ask_finish(struct call *call, size_t i, struct wire_envelope *request)
+{
+    request->kind = WIRE_CLOSE;
+    request->close.handle = sync_session(call, i)->handle;
+    request->close.finish = 1;
+}
+
+static int take_finished(struct call *call, size_t i, const struct wire_envelope *reply)
+{
+    return reply->kind == WIRE_DONE ? 0 : call_unexpected(call->bel, sync_session(call, i));
+}
+
+static int finish_all(struct bel *bel, struct bel_session *const *sessions, struct sync_entry *entries, size_t count)
+{
+    struct call call = {
+        .bel = bel, .count = count, .context = entries, .session = sync_session, .result = sync_result,
+        .ask = ask_finish, .take = take_finished};
+    bel->why[0] = 0;
+    for (size_t i = 0; i < count; i++) {
+        sessions[i]->sent = 0;
+        entries[i] = (struct sync_entry){sessions[i], session_usable(sessions[i])};
+    }
+    int result = call_run(&call, 0);
+    for (size_t i = 0; i < count; i++)
+        session_free(sessions[i]);
+    return result;
+}
+
+int bel_finish_many(struct bel *bel, struct bel_session *const *sessions, size_t count)
+{
+    struct sync_entry *entries = calloc(count + 1, sizeof *entries);
+    if (!entries) {
+        bel->why[0] = 0;
+        return call_fail(bel, BEL_NO_MEMORY, "no memory for a list of %zu sessions", count);
+    }
+    int result = finish_all(bel, sessions, entries, count);
+    free(entries);
+    return result;
+}
+
 int bel_finish(struct bel_session *session)
 {
-    struct single single = {
-        .session = session, .request = {.kind = WIRE_CLOSE, .close.finish = 1}, .take = single_take_done};
-    int result = single_run(session->bel, &single, 0);
-    session_free(session);
-    return result;
+    struct sync_entry entry;
+    return finish_all(session->bel, &session, &entry, 1);
 }
 
 const char *bel_session_id(const struct bel_session *session) { return session->id; }

@@ -163,6 +163,9 @@ struct bel_open {
 // BEL_DISCONNECTED, BEL_DRAINING, BEL_PROTOCOL.
 BEL_EXPORT int bel_open(struct bel *bel, const struct bel_open *open, struct bel_session **session);
 
+// The same for many in one round trip, all on one connection: 0 and sessions (count), or the first failure and none.
+BEL_EXPORT int bel_open_many(struct bel *bel, const struct bel_open *opens, struct bel_session **sessions, size_t count);
+
 // Frees the session in any case. What the daemon has not got yet is sent before, what is not on its disk is waited for,
 // and the result tells whether it is there. forget: the daemon drops it with its belief instead, and the result tells whether it knows. NULL
 // is fine.
@@ -171,6 +174,8 @@ BEL_EXPORT int bel_close(struct bel_session *session, int forget);
 // The session explored and is over: its transitions are on the daemon's disk when it returns 0, and learners may have
 // them. Frees the session in any case.
 BEL_EXPORT int bel_finish(struct bel_session *session);
+// The same for many sessions of one connection in one round trip; the first failure. Frees them all.
+BEL_EXPORT int bel_finish_many(struct bel *bel, struct bel_session *const *sessions, size_t count);
 
 BEL_EXPORT const char *bel_session_id(const struct bel_session *session);
 BEL_EXPORT const struct bel_model *bel_session_model(const struct bel_session *session);  // lives as the session

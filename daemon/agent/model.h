@@ -150,6 +150,8 @@ int model_load(struct model **model, const char *path, char *why, size_t why_siz
 int model_parse(struct model **model, const uint8_t *bytes, size_t size, char *why, size_t why_size);
 // Same model, same bytes. Replaces the file at once or not at all, and is on disk when it returns.
 int model_save(const struct model *model, const char *path);
+// What the file would hold; the caller's to free.
+int model_bytes(const struct model *model, uint8_t **bytes, size_t *size);
 
 static inline int model_is_recurrent(const struct model *m)
 {

@@ -517,7 +517,8 @@ static int describe(struct safetensors_writer *writer, const struct model *model
     return error;
 }
 
-int model_save(const struct model *model, const char *path)
+// Into the file, or (path NULL) into *bytes.
+static int put(const struct model *model, const char *path, uint8_t **bytes, size_t *size)
 {
     struct safetensors_writer *writer = safetensors_writer_new();
     if (writer == NULL)
@@ -526,7 +527,17 @@ int model_save(const struct model *model, const char *path)
     if (error == 0)
         error = write_tensors(writer, model);
     if (error == 0)
-        error = safetensors_write(writer, path);
+        error = path ? safetensors_write(writer, path) : safetensors_bytes(writer, bytes, size);
     safetensors_writer_free(writer);
     return error;
+}
+
+int model_save(const struct model *model, const char *path)
+{
+    return put(model, path, NULL, NULL);
+}
+
+int model_bytes(const struct model *model, uint8_t **bytes, size_t *size)
+{
+    return put(model, NULL, bytes, size);
 }

@@ -444,22 +444,31 @@ static int write_all(int fd, const void *data, size_t size)
     return 0;
 }
 
-// Length, header padded by spaces to a multiple of 8, tensors.
-static int write_parts(int fd, const struct safetensors_writer *writer, const char *header)
+// The whole file: length, header padded by spaces to a multiple of 8, tensors. The caller's to free.
+int safetensors_bytes(struct safetensors_writer *writer, uint8_t **bytes, size_t *size)
 {
+    size_t data_size = 0;
+    char *header = make_header(writer, &data_size);
+    if (header == NULL)
+        return -ENOMEM;
     size_t length = strlen(header), padded = (length + 7) / 8 * 8;
-    uint8_t prefix[8];
-    for (int i = 0; i < 8; i++)
-        prefix[i] = (uint8_t)((uint64_t)padded >> 8 * i);
-    int error = write_all(fd, prefix, 8);
-    if (error == 0)
-        error = write_all(fd, header, length);
-    if (error == 0)
-        error = write_all(fd, "       ", padded - length);
-    const struct entry *entry;
-    for (size_t size = 8, i = 0; error == 0 && (entry = next_entry(writer, &size, &i));)
-        error = write_all(fd, entry->data, entry->bytes);
-    return error;
+    int error = length + 8 > SAFETENSORS_HEADER_LIMIT
+                    || data_size > SAFETENSORS_FILE_LIMIT - SAFETENSORS_HEADER_LIMIT - 8 ? -EFBIG : 0;
+    uint8_t *at = error ? NULL : malloc(8 + padded + data_size);
+    if (at) {
+        *bytes = at;
+        *size = 8 + padded + data_size;
+        for (int i = 0; i < 8; i++)
+            *at++ = (uint8_t)((uint64_t)padded >> 8 * i);
+        memset(at, ' ', padded);
+        memcpy(at, header, length);
+        at += padded;
+        const struct entry *entry;
+        for (size_t width = 8, i = 0; (entry = next_entry(writer, &width, &i)); at += entry->bytes)
+            memcpy(at, entry->data, entry->bytes);
+    }
+    free(header);
+    return error ? error : at ? 0 : -ENOMEM;
 }
 
 // A new file beside path, open for writing; its name in temporary (room for strlen(path) + 32).
@@ -489,21 +498,16 @@ static int sync_directory(const char *path, char *room)
 
 int safetensors_write(struct safetensors_writer *writer, const char *path)
 {
-    size_t data_size = 0;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
     char *temporary = malloc(strlen(path) + 32);
-    char *header = make_header(writer, &data_size);
-    int error = -ENOMEM, fd = -1;
-    if (temporary == NULL || header == NULL)
+    int error = temporary ? safetensors_bytes(writer, &bytes, &size) : -ENOMEM;
+    int fd = error ? error : open_temporary(temporary, path);
+    if (fd < 0) {
+        error = fd;
         goto done;
-    error = -EFBIG;
-    if (strlen(header) + 8 > SAFETENSORS_HEADER_LIMIT
-        || data_size > SAFETENSORS_FILE_LIMIT - SAFETENSORS_HEADER_LIMIT - 8)
-        goto done;
-
-    fd = open_temporary(temporary, path);
-    error = fd < 0 ? fd : write_parts(fd, writer, header);
-    if (fd < 0)
-        goto done;
+    }
+    error = write_all(fd, bytes, size);
     if (error == 0 && fsync(fd))
         error = -errno;
     if (close(fd) && error == 0)
@@ -515,7 +519,7 @@ int safetensors_write(struct safetensors_writer *writer, const char *path)
     else
         error = sync_directory(path, temporary);
 done:
-    free(header);
+    free(bytes);
     free(temporary);
     return error;
 }

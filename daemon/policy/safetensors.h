@@ -34,3 +34,5 @@ int safetensors_add(struct safetensors_writer *writer, const char *name, const c
                     const size_t *dims, size_t dim_count);  // data is copied
 int safetensors_describe(struct safetensors_writer *writer, const char *key, const char *value);
 int safetensors_write(struct safetensors_writer *writer, const char *path);
+// What the file would hold; the caller's to free.
+int safetensors_bytes(struct safetensors_writer *writer, uint8_t **bytes, size_t *size);
