@@ -171,7 +171,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .prior_freedom = 2, .prior_precision = 1,
         .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = 512,
         .embedding = 64, .gru = 128, .latent = 5, .decode_reward = 1, .decoder_hidden = 64, .kl_weight = 0.1,
-        .elbo_terms = 50, .decodes = 50, .encoder_rate = 1e-3, .encoder_norm_limit = 1, .encoder_updates = 8,
+        .elbo_terms = 50, .decodes = 50, .encoder_rate = 3e-3, .encoder_norm_limit = 1, .encoder_updates = 8,
         .encoder_warmup = 100, .encoder_trajectories = 10, .chunk = 50, .chunks = 16,
     };
     if (!strncmp(world->name, "point", 5)) {

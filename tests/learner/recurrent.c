@@ -210,6 +210,28 @@ START_TEST(before_a_step_the_recomputed_policy_is_the_one_that_acted)
 }
 END_TEST
 
+START_TEST(through_time_the_policy_learns_to_look_for_the_goal)
+{
+    // Who is told nothing and infers nothing gets -72.
+    struct options o;
+    options_defaults(&o, world_find("point"), LEARN_RL2, LEARN_PPO);
+    o.threads = 2;
+    o.envs = 16;
+    o.hidden = o.embedding = o.gru = 32;
+    o.frames = 80000;
+    struct train *train = train_of(&o);
+    while (!train_done(train))
+        iterate(train, 1);
+    struct model *model = final_of(train);
+    double returns[64];
+    struct evaluation evaluation = {.returns = returns};
+    ck_assert_int_eq(evaluate(&evaluation, o.world, model, EVALUATE_BELIEF, 64, 3, train->pool), 0);
+    ck_assert_double_gt(evaluation.mean[0], -50);
+    model_free(model);
+    train_free(train);
+}
+END_TEST
+
 START_TEST(the_encoder_learns_to_predict_rewards)
 {
     struct options o = variant(0);
@@ -407,6 +429,7 @@ int main(void)
     SUITE_TEST_EACH(suite, what_trains_is_what_serves, VARIANTS);
     SUITE_TEST_EACH(suite, a_saved_model_plays_as_the_training_would, VARIANTS);
     SUITE_TEST(suite, before_a_step_the_recomputed_policy_is_the_one_that_acted);
+    SUITE_TEST(suite, through_time_the_policy_learns_to_look_for_the_goal);
     SUITE_TEST(suite, the_encoder_learns_to_predict_rewards);
     SUITE_TEST(suite, a_frozen_encoder_stays_as_it_is);
     SUITE_TEST(suite, predictions_are_densities);
