@@ -30,7 +30,7 @@ int evaluations_make(struct evaluations *all, const struct world *world, const s
 {
     enum evaluate_agent agent = model->reads_task ? EVALUATE_ORACLE : EVALUATE_BELIEF;
     all->steps = world->episodes * world->horizon;
-    all->has_prior = model->heads[HEAD_REWARD].present || model->heads[HEAD_TRANSITION].present;
+    all->has_prior = model->kind != MODEL_ORACLE && model->kind != MODEL_NONE;
     all->has_oracle = oracle != NULL;
     if (evaluate_agent(&all->model, world, model, agent, all->tasks, all->seed, pool))
         return 1;
