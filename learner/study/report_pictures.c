@@ -69,6 +69,7 @@ static void add_series(struct canvas *canvas, size_t p, struct chart_panel *pane
     const struct curve *curve = &canvas->curves[p][panel->count];
     double last = curve->y[curve->count - 1];
     char *name = canvas->names[p][panel->count];
+    last = fabs(last) < 0.005 ? 0 : last;  // and not minus nothing
     snprintf(name, sizeof canvas->names[p][panel->count], "%s  %.*f", agent->label,
              fabs(last) < 10 ? 2 : fabs(last) < 1000 ? 1 : 0, last);
     canvas->series[p][panel->count++] = (struct chart_series){
