@@ -152,6 +152,16 @@ static void varibad_defaults(struct options *options)
     options->freeze = 1;
 }
 
+// Tasks that want the same of another robot: what the reward is does not tell them apart, how the world moves does.
+static int is_of_bodies(const struct world *world)
+{
+    static const char *const names[] = {"half-cheetah-body", "ant-body", "hopper-params", "walker-params"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(world->name, names[i]))
+            return 1;
+    return 0;
+}
+
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm)
 {
@@ -190,6 +200,11 @@ void options_defaults(struct options *options, const struct world *world, enum l
         // The dense reward asks for no patience; what is far away would only be noise in the advantages.
         if (!strcmp(world->name, "point"))
             options->discount = 0.9;
+    }
+    if (is_of_bodies(world)) {
+        options->features = 0;
+        options->transition = 32;
+        options->prior_noise = 1e-3;
     }
     if (kind == LEARN_VARIBAD)
         varibad_defaults(options);
