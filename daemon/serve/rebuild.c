@@ -1,8 +1,8 @@
 // A sum made again with another model; the contract is in rebuild.h.
 //
 // A new belief that is a set as well: rows come from the log in pages, those put since the beginning come directly, and
-// the latter are remembered, for a later page may have them once more. A recurrent one takes its rows from the log only,
-// by their numbers, and asks again as long as more were put since it asked.
+// the latter are remembered, for a later page may have them once more. A recurrent one takes rows by their numbers: those put
+// since the last question wait until its answer was taken.
 #include "rebuild.h"
 
 #include "batch.h"
@@ -19,19 +19,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A row that waits.
+struct late_row {
+    struct late_row *next;
+    struct store_transition row;
+    float numbers[];           // observation, action, next observation
+};
+
 struct rebuild {
     struct question question;
     struct server *server;
     struct ticket *ticket;
     struct session *session;   // NULL: it left
     struct session *fresh;     // in no table: the new belief, and as its writers' numbers those that came directly
-    int behind;                // rows were put since the log was asked last, which a recurrent belief waits for
-    unsigned rounds;           // how often it asked again because of that
+    struct late_row *late, **last_late;  // put since the log was asked last, in their order; recurrent beliefs only
+    size_t late_count;
+    int behind;                // more than LATE_LIMIT: the log must be asked again
+    unsigned rounds;           // how often it was because of that
     int failed;                // a negative errno; `why` tells
     char why[160];
 };
 
-enum { ROUNDS_LIMIT = 1000 };  // a robot that steps faster than the log answers is told BUSY
+enum { LATE_LIMIT = 4096, ROUNDS_LIMIT = 100 };  // who puts more in the time of an answer, again and again, is told BUSY
 
 static void take_page(struct question *question, struct server *server, const struct store_answer *answer,
                       uint64_t now_us);
@@ -52,6 +61,8 @@ static void absorb(struct rebuild *rebuild, const struct store_transition *row)
     struct session *fresh = rebuild->fresh;
     if (row->status != WIRE_STATUS_ABSORBED || row->task != fresh->task || rebuild->failed)
         return;
+    if (is_recurrent(rebuild) && row->writer == 0 && row->seq <= fresh->belief.recurrent.through)
+        return;  // a page had it already, although it was put after the question
     struct observation_item item = {
         .belief = &fresh->belief, .observation = row->observation, .action = row->action,
         .next_observation = row->next_observation, .reward = row->reward, .number = row->seq};
@@ -65,10 +76,50 @@ static void absorb(struct rebuild *rebuild, const struct store_transition *row)
              (unsigned long long)row->seq, row->writer);
 }
 
+static void forget_late(struct rebuild *rebuild)
+{
+    while (rebuild->late) {
+        struct late_row *next = rebuild->late->next;
+        free(rebuild->late);
+        rebuild->late = next;
+    }
+    rebuild->last_late = &rebuild->late;
+    rebuild->late_count = 0;
+    rebuild->behind = 0;
+}
+
+static void let_wait(struct rebuild *rebuild, const struct store_transition *row)
+{
+    size_t obs = row->observation_dim, act = row->action_dim;
+    struct late_row *late =
+        rebuild->late_count < LATE_LIMIT ? malloc(sizeof *late + (2 * obs + act) * sizeof(float)) : NULL;
+    if (!late) {
+        rebuild->behind = 1;
+        return;
+    }
+    float *numbers = late->numbers;
+    late->next = NULL;
+    late->row = *row;
+    late->row.observation = memcpy(numbers, row->observation, obs * sizeof *numbers);
+    late->row.action = memcpy(numbers + obs, row->action, act * sizeof *numbers);
+    late->row.next_observation = memcpy(numbers + obs + act, row->next_observation, obs * sizeof *numbers);
+    *rebuild->last_late = late;
+    rebuild->last_late = &late->next;
+    rebuild->late_count++;
+}
+
+// The log had all that was put before it was asked, and these came after that.
+static void absorb_late(struct rebuild *rebuild)
+{
+    for (const struct late_row *late = rebuild->late; late; late = late->next)
+        absorb(rebuild, &late->row);
+    forget_late(rebuild);
+}
+
 void rebuild_also(struct rebuild *rebuild, const struct store_transition *row)
 {
     if (is_recurrent(rebuild)) {
-        rebuild->behind = 1;
+        let_wait(rebuild, row);
         return;
     }
     follow_task(rebuild, rebuild->session->task);
@@ -93,6 +144,7 @@ static void end(struct rebuild *rebuild)
     if (rebuild->session)
         rebuild->session->rebuild = NULL;
     session_destroy(rebuild->fresh);
+    forget_late(rebuild);
     free(rebuild);
 }
 
@@ -149,7 +201,7 @@ static void finish(struct rebuild *rebuild, uint64_t now_us)
 static int ask(struct rebuild *rebuild, uint32_t writer, uint64_t seq)
 {
     rebuild->question.answered = take_page;
-    rebuild->behind = 0;
+    forget_late(rebuild);
     return store_ask_transitions(rebuild->server->queue, question_cookie(&rebuild->question), rebuild->session->id,
                                  writer, seq);
 }
@@ -178,9 +230,11 @@ static void take_page(struct question *question, struct server *server, const st
     }
     uint32_t writer = answer->more ? row[-1].writer : 0;
     uint64_t seq = answer->more ? row[-1].seq : rebuild->fresh->belief.recurrent.through;
-    // Behind the last page but not with what a batch is about to put.
-    if (!answer->more && is_recurrent(rebuild) && rebuild->session->waiting != WAITING_FOR_NOTHING)
+    if (!answer->more && rebuild->session->waiting != WAITING_FOR_NOTHING)
         batch_run_all(server);
+    follow_task(rebuild, rebuild->session->task);
+    if (!answer->more && !rebuild->behind)
+        absorb_late(rebuild);
     if (rebuild->failed || (!answer->more && !rebuild->behind)) {
         finish(rebuild, now_us);
     } else if (!answer->more && ++rebuild->rounds > ROUNDS_LIMIT) {

@@ -29,23 +29,28 @@ struct witness {
 };
 
 // The file of the sample model with that seed, and the model as read from it.
-static struct model *write_model(const char *path, uint64_t seed)
+static struct model *write_model_of(enum model_kind kind, const char *path, uint64_t seed)
 {
     char why[256];
-    struct model *made = sample_model(&sample_small, seed), *read;
+    struct model_shape shape = sample_kind(kind);
+    struct model *made = sample_model(&shape, seed), *read;
     ck_assert_int_eq(model_save(made, path), 0);
     model_free(made);
     ck_assert_msg(model_load(&read, path, why, sizeof why) == 0, "%s", why);
     return read;
 }
 
-static struct witness witness_of(const char *path, uint64_t seed)
+static struct model *write_model(const char *path, uint64_t seed) { return write_model_of(MODEL_GLIBRL, path, seed); }
+
+static struct witness witness_of_kind(enum model_kind kind, const char *path, uint64_t seed)
 {
-    struct witness witness = {.model = write_model(path, seed)};
+    struct witness witness = {.model = write_model_of(kind, path, seed)};
     witness.scratch = agent_scratch_new(witness.model);
     witness.belief = sample_belief(witness.model, &witness.memory);
     return witness;
 }
+
+static struct witness witness_of(const char *path, uint64_t seed) { return witness_of_kind(MODEL_GLIBRL, path, seed); }
 
 static void witness_free(struct witness *witness)
 {
@@ -60,7 +65,8 @@ static void see(struct witness *witness, uint64_t seed, uint64_t first, uint64_t
     for (uint64_t seq = first; seq <= last; seq++) {
         robot_live(&robot, seq);
         struct observation_item item = {.belief = &witness->belief, .observation = robot.observation,
-                                        .action = robot.action, .next_observation = robot.next, .reward = robot.reward};
+                                        .action = robot.action, .next_observation = robot.next, .reward = robot.reward,
+                                        .number = seq};
         agent_observe(witness->model, witness->scratch, &item, 1);
         ck_assert_int_eq(item.status, OBSERVE_ABSORBED);
     }
@@ -278,9 +284,11 @@ END_TEST
 
 START_TEST(a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model)
 {
-    struct model *old = write_model(model_path, 1);
+    static const enum model_kind kinds[][2] = {
+        {MODEL_GLIBRL, MODEL_GLIBRL}, {MODEL_GLIBRL, MODEL_VARIBAD}, {MODEL_RL2, MODEL_RL2}, {MODEL_VARIBAD, MODEL_PEARL}};
+    struct model *old = write_model_of(kinds[_i / 2][0], model_path, 1);
     struct robot robot = {.model = old, .seed = 7};
-    size_t servers = _i + 1u;
+    size_t servers = _i % 2 + 1u;
     serve(servers);
     uint32_t handle = open_named(client, "robot", "").handle;
     uint64_t seq = 0;
@@ -294,7 +302,7 @@ START_TEST(a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model)
     ck_assert_int_eq(crew_ask(&crew, client, robot_act(&robot, handle, first)).kind, WIRE_ACTION);
     while (seq < 2 * LIFE + 1200)
         tell(handle, &robot, ++seq);
-    struct witness new = witness_of(model_path, 2);
+    struct witness new = witness_of_kind(kinds[_i / 2][1], model_path, 2);
     see(&new, 7, first + 1, seq);
     ck_assert_uint_eq(list_models((struct wire_envelope){.kind = WIRE_RELOAD}).refused_count, 0);
     // It steps on while it is rebuilt. With two servers the operator has it rebuilt on the other one, and its robot may
@@ -305,7 +313,9 @@ START_TEST(a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model)
         struct wire_action told = tell(handle, &robot, ++seq);
         ck_assert_int_eq(told.status, WIRE_STATUS_ABSORBED);
         see(&new, 7, seq, seq);
-        ck_assert_int_lt(turns, 2000);
+        ck_assert_int_lt(turns, 20000);
+        if (turns > 100)
+            usleep(500);  // a busy machine: the log's thread wants to run too
     }
     if (servers == 2 && reply.kind == WIRE_ERROR && reply.error.code == WIRE_BUSY)
         reply = crew_ask(&crew, operator, (struct wire_envelope){.kind = WIRE_REBUILD, .rebuild = {.session = "robot"}});
@@ -437,7 +447,7 @@ int main(void)
     SUITE_TEST_WITH(suite, a_broken_file_never_replaces_a_good_one, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_session_comes_back_with_its_model_after_the_file_was_replaced, set_up, tear_down);
     suite_add(suite, "a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model",
-              a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model, 2, set_up, tear_down);
+              a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model, 8, set_up, tear_down);
     SUITE_TEST_WITH(suite, aliases_follow_their_model_and_go_with_it, set_up, tear_down);
     SUITE_TEST_WITH(suite, sessions_are_listed_from_all_servers_and_from_the_log, set_up, tear_down);
     return suite_finish(suite);

@@ -9,14 +9,16 @@
 #include "daemon/serve/log.h"
 #include "tests/support/suite.h"
 
-void world_init(struct world *world)
+void world_init(struct world *world) { world_init_of(world, MODEL_GLIBRL); }
+
+void world_init_of(struct world *world, enum model_kind kind)
 {
     *world = (struct world){.directory = "/tmp/beliefd-world-XXXXXX"};
     peer_now_us = 1000000;
     log_set_level(LOG_ERROR);
     ck_assert_ptr_nonnull(mkdtemp(world->directory));
     for (int i = 0; i < 2; i++) {
-        struct model_shape shape = sample_small;
+        struct model_shape shape = sample_kind(kind);
         shape.name = i ? "other" : "small";
         struct model *model = sample_model(&shape, (uint64_t)i + 1);
         snprintf(world->model_paths[i], sizeof world->model_paths[i], "%s/%d.safetensors", world->directory, i);
@@ -144,7 +146,7 @@ void life_expect(struct life *life, uint32_t writer, uint64_t seq)
     robot_live(&then, seq);
     struct observation_item item = {
         .belief = &life->expected, .observation = then.observation, .action = then.action,
-        .next_observation = then.next, .reward = then.reward};
+        .next_observation = then.next, .reward = then.reward, .number = seq};
     agent_observe(life->model, life->scratch, &item, 1);
     ck_assert_int_eq(item.status, OBSERVE_ABSORBED);
 }

@@ -14,6 +14,7 @@ struct world {
 
 // Not started yet: durability `interval`, generous limits.
 void world_init(struct world *world);
+void world_init_of(struct world *world, enum model_kind kind);  // models of another kind than glibrl
 void world_release(struct world *world);
 void world_start(struct world *world);
 // Without a farewell. What was put into the log and not committed is committed, as the disk might have done it.
