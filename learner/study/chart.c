@@ -34,6 +34,8 @@ static const char plain_style[] =
     ".band { fill-opacity: 0.16; stroke: none; }\n"
     ".lead { stroke-width: 1; stroke-opacity: 0.6; fill: none; }\n"
     ".grid { stroke-width: 1; }\n"
+    ".range { stroke-width: 7; stroke-opacity: 0.3; }\n"
+    ".run { fill-opacity: 0.55; }\n"
     ".mark { stroke-width: 1; stroke-dasharray: 2 3; }\n";
 
 static const char light_style[] =
@@ -43,8 +45,9 @@ static const char dark_style[] =
     ".page { fill: #0d1117; }\ntext { fill: #9198a1; }\n.title { fill: #f0f3f6; }\n.message { fill: #c9d1d9; }\n"
     ".axis { fill: #e6edf3; }\n.panel { fill: #151b23; }\n.grid { stroke: #262d36; }\n.mark { stroke: #6e7681; }\n";
 
-static void write_style(char *out, size_t room)
+void chart_style(char out[CHART_STYLE])
 {
+    const size_t room = CHART_STYLE;
     size_t used = (size_t)snprintf(out, room, "%s%s", plain_style, light_style);
     for (int dark = 0; dark < 2; dark++) {
         if (dark)
@@ -74,14 +77,13 @@ static double place_y(const struct axes *a, double y)
     return a->y + a->height - (y - a->y_low) / (a->y_high - a->y_low) * a->height;
 }
 
-// A step between ticks that people like, for about `count` of them.
-static double tick_step(double range, double count)
+double chart_tick_step(double range, double count)
 {
     double raw = range / count, power = pow(10, floor(log10(raw))), digit = raw / power;
     return power * (digit < 1.5 ? 1 : digit < 3.5 ? 2 : digit < 7.5 ? 5 : 10);
 }
 
-static void write_tick(char text[32], double value, double high, double step)
+void chart_tick(char text[32], double value, double high, double step)
 {
     const char *unit = high >= 2e6 ? "M" : high >= 2e4 ? "k" : "";
     double scale = high >= 2e6 ? 1e-6 : high >= 2e4 ? 1e-3 : 1;
@@ -119,18 +121,18 @@ static void draw_axes(struct svg *svg, const struct axes *a, const struct chart_
 {
     char text[32];
     svg_rectangle(svg, a->x, a->y, a->width, a->height, "panel");
-    double step = tick_step(a->y_high - a->y_low, 6);
+    double step = chart_tick_step(a->y_high - a->y_low, 6);
     for (double y = ceil(a->y_low / step) * step; y <= a->y_high; y += step) {
         y = fabs(y) < step * 1e-9 ? 0 : y;
         svg_line(svg, a->x, place_y(a, y), a->x + a->width, place_y(a, y), "grid");
-        write_tick(text, y, fmax(fabs(a->y_low), fabs(a->y_high)) / 10, step);
+        chart_tick(text, y, fmax(fabs(a->y_low), fabs(a->y_high)) / 10, step);
         if (first)
             svg_text(svg, a->x - 9, place_y(a, y) + 4, "tick left", "%s", text);
     }
-    step = tick_step(a->x_high - a->x_low, a->width / 90);
+    step = chart_tick_step(a->x_high - a->x_low, a->width / 90);
     for (double x = ceil(a->x_low / step) * step; x <= a->x_high * (1 + 1e-9); x += step) {
         svg_line(svg, place_x(a, x), a->y, place_x(a, x), a->y + a->height, "grid");
-        write_tick(text, x, a->x_high, step);
+        chart_tick(text, x, a->x_high, step);
         svg_text(svg, place_x(a, x), a->y + a->height + 18, "tick middle", "%s", text);
     }
     for (size_t i = 0; i < panel->mark_count; i++)
@@ -236,7 +238,7 @@ static void draw_labels(struct svg *svg, const struct axes *a, const struct char
 
 int chart_draw(const struct chart *chart, const char *path)
 {
-    char style[8192];
+    char style[CHART_STYLE];
     size_t notes = 0, longest = 4;
     const struct chart_panel *named = &chart->panels[chart->panel_count - 1];
     for (size_t s = 0; s < named->count; s++)
@@ -249,7 +251,7 @@ int chart_draw(const struct chart *chart, const char *path)
     a.width = (WIDTH - LEFT - right - GAP * (double)(chart->panel_count - 1)) / (double)chart->panel_count;
     find_range(chart, &a.y_low, &a.y_high);
 
-    write_style(style, sizeof style);
+    chart_style(style);
     struct svg svg;
     int error = svg_open(&svg, path, WIDTH, height, chart->title, chart->message, style);
     if (error)

@@ -38,3 +38,21 @@ struct chart {
 
 // 0 or a negative errno; then what stood at path stands.
 int chart_draw(const struct chart *chart, const char *path);
+
+// A row for each agent: its runs as dots, their middle, and the interval around it.
+struct chart_row {
+    const char *label;
+    unsigned colour;
+    size_t count;
+    const double *values;        // of the runs
+    double middle, low, high;    // low and high NaN: one run
+};
+
+int chart_draw_rows(const char *title, const char *message, const char *note, const char *x_name,
+                    const struct chart_row *rows, size_t count, const char *path);
+
+// What both kinds of charts share.
+enum { CHART_STYLE = 8192 };
+void chart_style(char style[CHART_STYLE]);
+double chart_tick_step(double range, double count);  // a step between ticks that people like, for about `count`
+void chart_tick(char text[32], double value, double high, double step);

@@ -306,6 +306,8 @@ static int write_world(FILE *out, const struct results *results, size_t first, s
     error = write_table(out, table);
     write_evaluation(out, table);
     write_unfinished(out, results, first, end);
+    if (made.scores)
+        fprintf(out, "![Returns on %s](%s/%s.%s.scores.svg)\n\n", world, folder, results->name, world);
     if (made.learning)
         fprintf(out, "![Learning curves of %s](%s/%s.%s.learning.svg)\n\n", world, folder, results->name, world);
     if (made.adaptation)

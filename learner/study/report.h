@@ -11,7 +11,7 @@ int report_write(const struct results *all, size_t count, const char *path, cons
 // Within report_write: pictures of one world of an experiment, cells first .. end; base: path without ".learning.svg"
 // and so on. Sets which there are.
 struct report_pictures {
-    int learning, adaptation;
+    int scores, learning, adaptation;
 };
 int report_draw(struct report_pictures *made, const struct results *results, size_t first, size_t end,
                 const char *base, char *why, size_t why_size);

@@ -1,9 +1,10 @@
-// The pictures of a report: learning curves and adaptation curves of one world.
+// The pictures of a report, of one world: what the agents reach, learning curves, adaptation curves.
 
 #include "report.h"
 
 #include "chart.h"
 #include "curves.h"
+#include "statistics.h"
 #include "client/worlds/world.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_STEPS = 30 };
+enum { FIRST_STEPS = 30, RUNS = 64 };
+static const uint64_t SEED = 1;
 
 struct agent {
     size_t first, end;           // cells
@@ -160,6 +162,41 @@ static int draw_adaptation(struct canvas *canvas, const struct results *results,
     return chart_draw(&chart, path);
 }
 
+static int draw_scores(const struct canvas *canvas, const struct results *results, size_t first, const char *base,
+                       const char *origin)
+{
+    static double values[CHART_SERIES][RUNS];
+    struct chart_row rows[CHART_SERIES];
+    char path[1400], title[200];
+    size_t count = 0, most = 0;
+    for (size_t a = 0; a < canvas->count; a++) {
+        const struct agent *agent = &canvas->agents[a];
+        struct chart_row *row = &rows[count];
+        *row = (struct chart_row){.label = agent->label, .colour = agent->colour, .values = values[count]};
+        for (size_t i = agent->first; i < agent->end && row->count < RUNS; i++)
+            if (results->cells[i].finished)
+                values[count][row->count++] = results->cells[i].mean_return;
+        if (!row->count)
+            continue;
+        struct interval interval;
+        int error = statistics_iqm_interval(&interval, &(struct stratum){row->values, row->count}, 1, STATISTICS_DRAWS,
+                                            SEED);
+        if (error)
+            return error;
+        row->middle = interval.value;
+        row->low = interval.low;
+        row->high = interval.high;
+        most = row->count > most ? row->count : most;
+        count++;
+    }
+    if (count < 2 || most < 2)
+        return -ENODATA;
+    snprintf(path, sizeof path, "%s.scores.svg", base);
+    snprintf(title, sizeof title, "What they reach: %s", results->cells[first].world);
+    return chart_draw_rows(title, "Dots are seeds, the line is their interquartile mean and the bar its 95 % bootstrap "
+                           "interval.", origin, "mean return per episode on held-out tasks", rows, count, path);
+}
+
 int report_draw(struct report_pictures *made, const struct results *results, size_t first, size_t end,
                 const char *base, char *why, size_t why_size)
 {
@@ -170,8 +207,12 @@ int report_draw(struct report_pictures *made, const struct results *results, siz
         return -ENOMEM;
     report_origin(results, first, end, origin, sizeof origin);
     find_agents(canvas, results, first, end);
-    int error = draw_learning(canvas, results, first, end, base, origin);
-    made->learning = !error;
+    int error = draw_scores(canvas, results, first, base, origin);
+    made->scores = !error;
+    if (!error || error == -ENODATA) {
+        error = draw_learning(canvas, results, first, end, base, origin);
+        made->learning = !error;
+    }
     if (!error || error == -ENODATA) {
         error = draw_adaptation(canvas, results, first, end, base, origin);
         made->adaptation = !error;

@@ -162,14 +162,30 @@ START_TEST(tables_and_pictures_name_command_commit_and_kernels)
     check_has(report(), "From `bel-learn experiment speeds.ini; commit abc123; OpenBLAS kernels for SkylakeX`.");
     check_has(file_text("page.md"), "    bel-learn train it    # glibrl, and seeds 2 3\n");
     static const char *const pictures[] = {"page/speeds.half-cheetah-vel.learning.svg",
-                                           "page/speeds.half-cheetah-vel.adaptation.svg"};
-    for (size_t i = 0; i < 2; i++) {
+                                           "page/speeds.half-cheetah-vel.adaptation.svg",
+                                           "page/speeds.half-cheetah-vel.scores.svg"};
+    for (size_t i = 0; i < 3; i++) {
         char link[100];
         snprintf(link, sizeof link, "](%s)", pictures[i]);
         check_has(file_text("page.md"), link);
         check_has(file_text(pictures[i]), "bel-learn experiment speeds.ini; commit abc123; OpenBLAS kernels for SkylakeX<");
         check_has(file_text(pictures[i]), "@media (prefers-color-scheme: dark)");
     }
+}
+END_TEST
+
+START_TEST(the_picture_of_returns_has_a_dot_for_each_finished_run)
+{
+    write_experiment();
+    report();
+    size_t dots = 0;
+    for (char *dot = file_text("page/speeds.half-cheetah-vel.scores.svg"); (dot = strstr(dot, "<ellipse ")); dot++)
+        dots++;
+    ck_assert_uint_eq(dots, 3 + 1 + 1 + 2);
+    size_t bars = 0;  // of agents with more than one run
+    for (char *bar = file_text("page/speeds.half-cheetah-vel.scores.svg"); (bar = strstr(bar, "class=\"range ")); bar++)
+        bars++;
+    ck_assert_uint_eq(bars, 2);
 }
 END_TEST
 
@@ -286,6 +302,7 @@ int main(void)
     SUITE_TEST_WITH(suite, shares_of_the_gap_are_put_together_over_worlds, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, what_is_not_finished_is_named_and_not_counted, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, tables_and_pictures_name_command_commit_and_kernels, enter_directory, leave_directory);
+    SUITE_TEST_WITH(suite, the_picture_of_returns_has_a_dot_for_each_finished_run, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, a_broken_result_is_refused_by_name_and_the_old_page_stays, enter_directory, leave_directory);
     SUITE_TEST(suite, returns_on_a_line_give_a_curve_on_that_line);
     SUITE_TEST(suite, few_long_iterations_are_joined_by_straight_lines);
