@@ -173,7 +173,8 @@ START_TEST(a_world_of_choices_does_the_largest_number)
 END_TEST
 
 // Task, start and some steps, written one after the other; where an episode ends early, the next one's start too.
-static size_t record(const struct world *world, struct world_instance *instance, uint64_t seed, float *bytes)
+static size_t record(const struct world *world, struct world_instance *instance, uint64_t seed, size_t steps,
+                     float *bytes)
 {
     struct random_stream stream = random_stream(seed, 4, 5, 6);
     double task[WORLD_TASK_LIMIT];
@@ -181,7 +182,7 @@ static size_t record(const struct world *world, struct world_instance *instance,
     world->sample_task(&stream, task);
     world->reset(instance, task, &stream, end);
     end += world->observation_dim;
-    for (size_t t = 0; t < STEPS; t++) {
+    for (size_t t = 0; t < steps; t++) {
         float action[DIM_LIMIT];
         draw_action(world, &stream, action);
         int ended = world->step(instance, action, end, end + 1);
@@ -201,12 +202,12 @@ START_TEST(the_same_stream_gives_the_same_bits)
     for (size_t i = 0; world_at(i); i++) {
         const struct world *world = world_at(i);
         struct world_instance *one = open_world(world), *other = open_world(world);
-        size_t size = record(world, one, 11, first);
-        ck_assert_msg(record(world, other, 12, second) != size || memcmp(first, second, size),
+        size_t size = record(world, one, 11, STEPS, first);
+        ck_assert_msg(record(world, other, 12, STEPS, second) != size || memcmp(first, second, size),
                       "%s: the seed changes nothing", world->name);
-        record(world, other, 11, second);  // in another instance, and after another episode
+        record(world, other, 11, STEPS, second);  // in another instance, and after another episode
         ck_assert_mem_eq(first, second, size);
-        record(world, one, 11, second);    // and again in the first
+        record(world, one, 11, STEPS, second);    // and again in the first
         ck_assert_mem_eq(first, second, size);
         world->close(one);
         world->close(other);
@@ -220,7 +221,7 @@ START_TEST(interleaved_instances_do_not_disturb_each_other)
     for (size_t i = 0; world_at(i); i++) {
         const struct world *world = world_at(i);
         struct world_instance *one = open_world(world), *other = open_world(world);
-        record(world, one, 21, alone);
+        record(world, one, 21, STEPS, alone);
 
         struct random_stream stream = random_stream(21, 4, 5, 6), noise = random_stream(22, 4, 5, 6);
         double task[WORLD_TASK_LIMIT], other_task[WORLD_TASK_LIMIT];
@@ -282,7 +283,7 @@ START_TEST(an_action_that_is_no_number_voids_the_step)
     for (size_t i = 0; world_at(i); i++) {
         const struct world *world = world_at(i);
         struct world_instance *instance = open_world(world);
-        size_t size = record(world, instance, 41, expected);
+        size_t size = record(world, instance, 41, 3, expected);
         static const float bad[] = {NAN, INFINITY, -INFINITY};
         for (size_t b = 0; b < sizeof bad / sizeof *bad; b++) {
             for (size_t k = 0; k < world->action_dim; k++) {
@@ -294,7 +295,7 @@ START_TEST(an_action_that_is_no_number_voids_the_step)
                 ck_assert_float_eq(reward, 7);
                 for (size_t j = 0; j < world->observation_dim; j++)
                     ck_assert_float_eq(observation[j], 8);
-                record(world, instance, 41, again);
+                record(world, instance, 41, 3, again);
                 ck_assert_mem_eq(expected, again, size);
             }
         }
