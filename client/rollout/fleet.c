@@ -202,7 +202,7 @@ static int begin_episode(struct fleet *fleet)
         struct random_stream stream = random_stream(o->seed, STREAM_START, (uint32_t)i, (uint32_t)fleet->episode);
         o->world->reset(robot->instance, robot->task, &stream, robot->observation);
         for (size_t k = 0; k < 2; k++)
-            robot->starts[fleet->episode][k] = k < o->world->observation_dim ? robot->observation[k] : NAN;
+            robot->starts[fleet->episode][k] = o->world->sees_place ? robot->observation[k] : NAN;
         robot->returns[fleet->episode] = 0;
         robot->reward_p = robot->transition_p = 1;
         robot->running = 1;
@@ -223,7 +223,7 @@ static void note(struct fleet *fleet, struct robot *robot)
     for (size_t k = 0; k < d; k++)
         robot->achieved[fleet->total * d + k] = told ? (float)ideal[k] : NAN;
     for (size_t k = 0; k < 2; k++)
-        robot->where[fleet->total * 2 + k] = k < world->observation_dim ? robot->next[k] : NAN;
+        robot->where[fleet->total * 2 + k] = world->sees_place ? robot->next[k] : d == 2 && told ? (float)ideal[k] : NAN;
 }
 
 // Moves the world of one robot and prepares what to tell. 0; or the episode is void.

@@ -30,8 +30,8 @@ struct robot {
     struct estimate *estimates;      // (estimate_count) those that are traced come first in time
     size_t estimate_count;
     float *achieved;                 // task for which each step would have been right, or NaN  (steps, task_dim)
-    float starts[FLEET_EPISODES_LIMIT][2];  // first two numbers of the first observation of each episode
-    float *where;                    // first two numbers of each next observation, for plane worlds  (steps, 2)
+    float starts[FLEET_EPISODES_LIMIT][2];  // where each episode began, or NaN
+    float *where;                    // place after each step, or else what was achieved; or NaN  (steps, 2)
     float *memory;                   // behind the arrays of floats
 };
 

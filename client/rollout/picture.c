@@ -80,7 +80,7 @@ static struct words words_of(const struct world *world)
     char *end = strstr(words.noun, " (");
     if (end)
         *end = 0;
-    else if (world->task_dim > 1 && (end = strrchr(words.noun, ' ')))
+    if (world->task_dim > 1 && (end = strrchr(words.noun, ' ')))
         *end = 0;  // "goal x"
     snprintf(words.quantity, sizeof words.quantity, "%s", strncmp(name, "target ", 7) == 0 ? name + 7 : name);
     if (bracket) {
@@ -299,8 +299,9 @@ static void draw_in_plane(struct svg *svg, const struct axes *a, const struct fl
             svg_path_to(svg, place_x(a, (double)robot->where[2 * t]), place_y(a, (double)robot->where[2 * t + 1]));
         svg_path_end(svg, 0);
     }
-    svg_ellipse(svg, place_x(a, (double)robot->starts[0][0]), place_y(a, (double)robot->starts[0][1]), 3, 3, 1,
-                "start");
+    if (world->sees_place)
+        svg_ellipse(svg, place_x(a, (double)robot->starts[0][0]), place_y(a, (double)robot->starts[0][1]), 3, 3, 1,
+                    "start");
     double x = place_x(a, robot->task[0]), y = place_y(a, robot->task[1]);
     svg_ellipse(svg, x, y, 7, 7, 1, "truth");
     svg_ellipse(svg, x, y, 2.5, 2.5, 1, "spot");
@@ -335,13 +336,13 @@ static void draw_legend(struct svg *svg, const struct fleet *fleet, const struct
     x += 490;
     svg_line(svg, x, y, x + 30, y, "first");
     if (fleet->options.episodes > 1) {
-        svg_text(svg, x + 38, y + 5, "legend", "its paths before");
+        svg_text(svg, x + 38, y + 5, "legend", "%s", world->sees_place ? "its paths before" : "what it did before");
         x += 170;
         svg_line(svg, x, y, x + 30, y, "deed");
         svg_text(svg, x + 38, y + 5, "legend", "and in the last episode");
     } else {
         svg_line(svg, x, y, x + 30, y, "deed");
-        svg_text(svg, x + 38, y + 5, "legend", "its path");
+        svg_text(svg, x + 38, y + 5, "legend", "%s", world->sees_place ? "its path" : "what it does");
     }
 }
 
@@ -371,7 +372,7 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
         margin *= 2;
         a.x_low = world->task_low[0] - margin;
         a.x_high = world->task_high[0] + margin;
-        a.y_low = fmin(world->task_low[1], 0) - margin;
+        a.y_low = (world->sees_place ? fmin(world->task_low[1], 0) : world->task_low[1]) - margin;
         a.y_high = world->task_high[1] + margin;
         a.height = a.width * (a.y_high - a.y_low) / (a.x_high - a.x_low);  // a circle is round
     } else {

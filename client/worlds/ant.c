@@ -236,6 +236,6 @@ const struct world ant_goal = {
     ANT,
     .name = "ant-goal", .summary = "go to a hidden place up to 3 m away",
     .observation_dim = GOAL_OBSERVATION, .task_dim = 2,
-    .task_names = {"goal x (m)", "goal y (m)"}, .task_low = {-3, -3}, .task_high = {3, 3},
+    .sees_place = 1, .task_names = {"goal x (m)", "goal y (m)"}, .task_low = {-3, -3}, .task_high = {3, 3},
     .open = open_to_goal, .sample_task = sample_goal, .step = step_goal, .ideal_task = ideal_goal,
 };

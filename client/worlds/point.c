@@ -107,7 +107,7 @@ static int ideal_task(const float *observation, const float *action, const float
 #define POINT \
     .observation_dim = 2, .action_dim = 2, .task_dim = 2, .horizon = 100, .discount = 0.99, \
     .action_low = -1, .action_high = 1, \
-    .task_names = {"goal x", "goal y"}, .task_low = {-1, 0}, .task_high = {1, 1}, \
+    .sees_place = 1, .task_names = {"goal x", "goal y"}, .task_low = {-1, 0}, .task_high = {1, 1}, \
     .open = open_instance, .close = close_instance, .sample_task = sample_task, .reset = reset, \
     .ideal_task = ideal_task
 
