@@ -86,7 +86,7 @@ static int ready(struct train *train, char *why, size_t why_size)
     size_t T = train->replay.steps, terms = at_most(o->elbo_terms, T + 1), decodes = at_most(o->decodes, T);
     work->threads = pool_threads(train->pool);
     work->parts = (o->encoder_trajectories + GROUP - 1) / GROUP;
-    work->stride = (own->nets.count + 15) / 16 * 16;
+    work->stride = whole_lines(own->nets.count);
     work->gradients = aligned_alloc(64, work->parts * work->stride * sizeof *work->gradients);
     work->values = calloc(work->parts, sizeof *work->values);
     work->batches = calloc(work->threads, sizeof *work->batches);

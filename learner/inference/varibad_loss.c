@@ -12,11 +12,6 @@
 // Rows that go through a decoder at once: their activations stay in the cache.
 enum { DECODE_ROWS = 1024 };
 
-static size_t whole_lines(size_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
 void varibad_nets_init(struct varibad_nets *nets, const struct varibad_shape *shape)
 {
     *nets = (struct varibad_nets){.latent = shape->latent};

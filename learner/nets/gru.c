@@ -31,11 +31,6 @@ void gru_layer_start(const struct gru_layer *gru, real *parameters, struct rando
     net_orthogonal(&side, parameters + gru->state_weight_at, 1, 1, stream);
 }
 
-static size_t whole_lines(size_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
 int gru_pass_init(struct gru_pass *pass, const struct gru_layer *gru, size_t T, size_t B)
 {
     size_t H = gru->hidden, G = 3 * H;
@@ -80,16 +75,6 @@ static void few_rows(real *out, const real *in, const real *weight, const real *
         memcpy(out + b * M, bias, M * sizeof *out);
     REAL(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)B, (int)M, (int)K, 1, in, (int)K, weight, (int)M, 1, out,
                (int)M);
-}
-
-static void apply_tanh(real *x, size_t count)
-{
-#ifdef REAL_DOUBLE
-    for (size_t i = 0; i < count; i++)
-        x[i] = tanh(x[i]);
-#else
-    kernels_best()->tanh(x, count);
-#endif
 }
 
 // sigmoid(x) = (1 + tanh(x / 2)) / 2: the gates r and z of one row, before and after the tanh of all.

@@ -77,7 +77,7 @@ static int is_bent(const struct net *net, size_t layer)
     return layer + 1 < net->layer_count || net->tanh_output;
 }
 
-static void apply_tanh(real *x, size_t count)
+void apply_tanh(real *x, size_t count)
 {
 #ifdef REAL_DOUBLE
     for (size_t i = 0; i < count; i++)
@@ -165,8 +165,7 @@ void adam_step(struct adam *adam, real *parameters, const real *gradient, size_t
 
 int trainee_init(struct trainee *trainee, size_t count)
 {
-    // Arenas begin on cache lines.
-    size_t padded = (count + 15) / 16 * 16;
+    size_t padded = whole_lines(count);
     real *block = aligned_alloc(64, 4 * padded * sizeof *block);
     if (!block)
         return -ENOMEM;

@@ -54,6 +54,9 @@ struct adam {
     uint64_t steps;
 };
 
+// The serving kernels' tanh, of which a served network has the same bits.
+void apply_tanh(real *x, size_t count);
+
 // Euclidean norm, in double; not finite if any entry is not.
 double gradient_norm(const real *gradient, size_t count);
 // gradient times scale is what is followed; downhill.

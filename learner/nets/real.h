@@ -13,3 +13,6 @@ typedef double real;
 typedef float real;
 #define REAL(function) cblas_s##function
 #endif
+
+// Arenas, and arenas within arenas, begin on cache lines: counts are rounded up to whole ones.
+static inline size_t whole_lines(size_t count) { return (count + 15) / 16 * 16; }

@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Arenas within arenas begin on cache lines too.
-static size_t whole_lines(size_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
 void sequence_init(struct sequence *s, size_t inputs, size_t embedding, size_t hidden)
 {
     net_init(&s->embedding, (size_t[]){inputs, embedding}, 1, 1);
