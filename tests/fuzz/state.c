@@ -1,6 +1,6 @@
 // A session's whole state from a stranger: Restore takes it, and so does coming back from the log. What is taken has a
 // belief that agrees with its digest and can act; told again, it is the same state. An empty input stands for the
-// state of a session that really lived.
+// states of sessions that really lived, one of each kind of model.
 
 #include "daemon/serve/house.h"
 #include "daemon/serve/log.h"
@@ -26,7 +26,8 @@ static void check(int fact)
         abort();
 }
 
-static struct server *server_of_small_model(void)
+// With a small model of each kind that has a belief, named after it; ours is "small".
+static struct server *server_of_small_models(void)
 {
     static struct server *server;
     if (server)
@@ -40,6 +41,11 @@ static struct server *server_of_small_model(void)
     log_set_level(LOG_ERROR);
     check(house_new(&house, &options, why, sizeof why) == 0);
     check(house_serve(house, sample_model(&sample_small, 1), NULL, 0, why, sizeof why) == 0);
+    for (enum model_kind kind = MODEL_VARIBAD; kind <= MODEL_PEARL; kind++) {
+        struct model_shape shape = sample_kind(kind);
+        shape.name = model_kind_name(kind);
+        check(house_serve(house, sample_model(&shape, 1), NULL, 0, why, sizeof why) == 0);
+    }
     check(server_new(&server, house, 0, why, sizeof why) == 0);
     server_take_mail(server, 1);
     return server;
@@ -66,9 +72,8 @@ static uint8_t *tell(const struct session *session, size_t *size)
     return frame;
 }
 
-static uint8_t *state_of_a_life(struct server *server, size_t *size)
+static uint8_t *state_of_a_life(struct server *server, struct served *served, size_t *size)
 {
-    struct served *served = server->serving.first;
     struct session *session = session_make("robot", served, &server->limits);
     check(session != NULL);
     float *block;
@@ -103,6 +108,8 @@ static void try_state(struct server *server, const uint8_t *bytes, size_t size, 
         return;
     for (int h = 0; h < HEAD_COUNT; h++)
         check(digest_equal(belief_digest(&session->belief.heads[h]), session->belief.heads[h].digest));
+    const struct recurrent *recurrent = &session->belief.recurrent;
+    check(recurrent->width == 0 || digest_equal(recurrent_digest(recurrent), recurrent->digest));
     size_t first_size, second_size;
     uint8_t *first = tell(session, &first_size);
     session_destroy(session);
@@ -119,13 +126,15 @@ static void try_state(struct server *server, const uint8_t *bytes, size_t size, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    struct server *server = server_of_small_model();
+    struct server *server = server_of_small_models();
     if (size > 0) {
         try_state(server, bytes, size, 0);
         return 0;
     }
-    uint8_t *good = state_of_a_life(server, &size);
-    try_state(server, good, size, 1);
-    free(good);
+    for (struct served *served = server->serving.first; served; served = served->next) {
+        uint8_t *good = state_of_a_life(server, served, &size);
+        try_state(server, good, size, 1);
+        free(good);
+    }
     return 0;
 }
