@@ -1,4 +1,5 @@
 // bel-rollout: simulated robots, driven by a daemon that is not told their tasks.
+#include "explore.h"
 #include "fleet.h"
 #include "picture.h"
 #include "table.h"
@@ -29,8 +30,21 @@ static const char usage[] =
     "  --compare          afterwards the same tasks and starts with the belief held at the prior; prints both\n"
     "  --svg FILE         draws what the beliefs thought and what the robots did\n"
     "  --pace FACTOR      times the world's own clock (as fast as it goes)\n"
+    "  --token-file FILE  who we are, for a daemon that asks\n"
     "  --json             prints the summary as one JSON line, last\n"
     "  --help\n"
+    "\n"
+    "    bel-rollout --explore --world NAME --connect ADDRESS [OPTION]...\n"
+    "\n"
+    "explores for a learner (bel-learn train --from ADDRESS): draws around the actions and tells what was drawn.\n"
+    "\n"
+    "  --model NAME       what the learner publishes under (online)\n"
+    "  --robots N         of all workers together: the learner's --envs (16)\n"
+    "  --first F          number of our first robot, from 0 (0)\n"
+    "  --count N          ours (all from the first one)\n"
+    "  --seed S           the learner's (1)\n"
+    "  --wait             for the next model before another round; else goes on with what there is\n"
+    "  --rounds R         then ends (when it is interrupted)\n"
     "\n"
     "Exit codes: 0 all went well, 1 something failed, 2 usage, 3 a belief does not count every transition,\n"
     "130 interrupted (with the summary so far).\n";
@@ -39,8 +53,9 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LOST = 3, EXIT_INTERRUPTED = 130 };
 
 struct options {
     struct fleet_options fleet;
-    const char *address, *svg;
-    int compare, json;
+    struct explore_options scouts;
+    const char *address, *svg, *token_file;
+    int compare, json, explore, counted;
 };
 
 static atomic_int stop;
@@ -75,6 +90,25 @@ static int whole(const char *text, unsigned long long low, unsigned long long hi
     return *text >= '0' && *text <= '9' && !*end && !errno && *value >= low && *value <= high;
 }
 
+// What explorers are. -1, or the exit code.
+static int read_scouts(struct options *options)
+{
+    struct explore_options *scouts = &options->scouts;
+    const struct fleet_options *fleet = &options->fleet;
+    if (fleet->world->discrete)
+        return complain("--world", fleet->world->name, "its robots choose, and draws are around numbers");
+    if (scouts->first >= scouts->robots)
+        return complain("--first", "", "is below --robots");
+    scouts->world = fleet->world;
+    scouts->seed = fleet->seed;
+    scouts->model = fleet->model ? fleet->model : "online";
+    scouts->count = options->counted ? fleet->count : scouts->robots - scouts->first;
+    if (scouts->count > scouts->robots - scouts->first)
+        return complain("--count", "", "goes beyond --robots");
+    scouts->stop = &stop;
+    return -1;
+}
+
 // -1: go on; otherwise the exit code.
 static int read_options(struct options *options, int argc, char **argv)
 {
@@ -84,6 +118,9 @@ static int read_options(struct options *options, int argc, char **argv)
         {"seed", required_argument, NULL, 's'},  {"model", required_argument, NULL, 'm'},
         {"hold-prior", no_argument, NULL, 'h'},  {"compare", no_argument, NULL, 'p'},
         {"svg", required_argument, NULL, 'g'},   {"pace", required_argument, NULL, 'r'},
+        {"explore", no_argument, NULL, 'x'},     {"robots", required_argument, NULL, 'N'},
+        {"first", required_argument, NULL, 'F'}, {"wait", no_argument, NULL, 'W'},
+        {"rounds", required_argument, NULL, 'R'}, {"token-file", required_argument, NULL, 't'},
         {"json", no_argument, NULL, 'j'},        {"help", no_argument, NULL, '?' + 256},
         {0}};
     struct fleet_options *fleet = &options->fleet;
@@ -100,6 +137,7 @@ static int read_options(struct options *options, int argc, char **argv)
             if (!whole(optarg, 1, FLEET_COUNT_LIMIT, &number))
                 return complain("--count", optarg, "a number from 1 to 1024");
             fleet->count = (size_t)number;
+            options->counted = 1;
             break;
         case 'e':
             if (!whole(optarg, 1, FLEET_EPISODES_LIMIT, &number))
@@ -120,6 +158,24 @@ static int read_options(struct options *options, int argc, char **argv)
             if (*end || end == optarg || !(fleet->pace > 0 && fleet->pace < 1e6))
                 return complain("--pace", optarg, "a number above 0");
             break;
+        case 'x': options->explore = 1; break;
+        case 'N':
+            if (!whole(optarg, 1, FLEET_COUNT_LIMIT, &number))
+                return complain("--robots", optarg, "a number from 1 to 1024");
+            options->scouts.robots = (size_t)number;
+            break;
+        case 'F':
+            if (!whole(optarg, 0, FLEET_COUNT_LIMIT - 1, &number))
+                return complain("--first", optarg, "a number from 0 to 1023");
+            options->scouts.first = (size_t)number;
+            break;
+        case 'W': options->scouts.wait = 1; break;
+        case 'R':
+            if (!whole(optarg, 1, UINT64_MAX, &number))
+                return complain("--rounds", optarg, "a number above 0");
+            options->scouts.rounds = number;
+            break;
+        case 't': options->token_file = optarg; break;
         case 'j': options->json = 1; break;
         case '?' + 256: fputs(usage, stdout); return 0;
         default: return complain(argv[optind - 1], "", "unknown, or without its value");
@@ -134,6 +190,8 @@ static int read_options(struct options *options, int argc, char **argv)
     fleet->world = world_find(world);
     if (!fleet->world)
         return complain("--world", world, "unknown; --world list shows them");
+    if (options->explore)
+        return read_scouts(options);
     if (options->svg && (fleet->world->task_dim < 1 || fleet->world->task_dim > 2))
         return complain("--svg", options->svg, "only tasks of one or two numbers can be drawn");
     if (!fleet->episodes)
@@ -314,9 +372,37 @@ done:
     return code;
 }
 
+static int explore_for_learner(const struct options *options, struct bel *bel)
+{
+    struct explore_summary summary;
+    char why[512];
+    int result = explore(bel, &options->scouts, &summary, why, sizeof why);
+    if (result)
+        fprintf(stderr, "bel-rollout: %s\n", why);
+    printf("%llu rounds, %llu sessions finished, %llu dropped, %llu steps, last revision %llu, mean return %.1f\n",
+           (unsigned long long)summary.rounds, (unsigned long long)summary.sessions,
+           (unsigned long long)summary.dropped, (unsigned long long)summary.steps,
+           (unsigned long long)summary.revision, summary.returned);
+    if (options->json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "world", options->scouts.world->name);
+        cJSON_AddNumberToObject(object, "rounds", (double)summary.rounds);
+        cJSON_AddNumberToObject(object, "sessions", (double)summary.sessions);
+        cJSON_AddNumberToObject(object, "dropped", (double)summary.dropped);
+        cJSON_AddNumberToObject(object, "steps", (double)summary.steps);
+        cJSON_AddNumberToObject(object, "revision", (double)summary.revision);
+        cJSON_AddNumberToObject(object, "return", summary.returned);
+        char *text = cJSON_PrintUnformatted(object);
+        cJSON_Delete(object);
+        puts(text ? text : "{}");
+        cJSON_free(text);
+    }
+    return result ? EXIT_FAILED : stop ? EXIT_INTERRUPTED : 0;
+}
+
 int main(int argc, char **argv)
 {
-    struct options options = {.fleet = {.count = 16, .seed = 1}};
+    struct options options = {.fleet = {.count = 16, .seed = 1}, .scouts = {.robots = 16}};
     int code = read_options(&options, argc, argv);
     if (code >= 0)
         return code;
@@ -327,12 +413,12 @@ int main(int argc, char **argv)
 
     char why[512];
     struct bel *bel;
-    struct bel_options connection = {.client = "bel-rollout 0.1.0", .deadline_ms = 5000};
+    struct bel_options connection = {.client = "bel-rollout 0.1.0", .deadline_ms = 5000, .token_file = options.token_file};
     if (bel_connect(&bel, options.address, &connection, why, sizeof why)) {
         fprintf(stderr, "bel-rollout: %s\n", why);
         return EXIT_FAILED;
     }
-    code = rollout(&options, bel);
+    code = options.explore ? explore_for_learner(&options, bel) : rollout(&options, bel);
     bel_disconnect(bel);
     return code;
 }

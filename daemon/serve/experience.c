@@ -25,7 +25,7 @@ enum {
 struct credit {
     struct credit *next;
     struct ticket *ticket;
-    int follow;
+    int follow, newest;
     uint64_t after, seq;        // unless it follows
     uint64_t until_us;
     char model[MODEL_NAME_LIMIT];
@@ -151,7 +151,7 @@ static void feed_go(struct server *server, struct feed *feed, uint64_t now_us)
     struct credit *credit = feed->first;
     if (!credit || feed->asking || !feed->connection)
         return;
-    if (!feed->begun && !credit->follow) {
+    if (!feed->begun && !credit->follow && !credit->newest) {
         feed->after = credit->after;
         feed->seq = credit->seq;
         feed->looked = 0;
@@ -159,7 +159,9 @@ static void feed_go(struct server *server, struct feed *feed, uint64_t now_us)
     feed->begun = 1;
     const struct served *served = house_model(server, credit->model);
     uint64_t newest = store_explored(house_store(server->house));
-    if (served && newest > feed->after && newest > feed->looked) {
+    if (credit->newest) {
+        tell_nothing(server, feed, now_us);
+    } else if (served && newest > feed->after && newest > feed->looked) {
         feed->question.answered = answered;
         feed->looked = newest;
         feed->asking = !store_ask_explored(server->queue, question_cookie(&feed->question), served->model->name,
@@ -227,9 +229,10 @@ void request_take_experience(const struct request *r)
     }
     uint32_t wait_ms = wanted->wait_ms < WAIT_LIMIT_MS ? wanted->wait_ms : WAIT_LIMIT_MS;
     credit->follow = wanted->follow;
-    credit->after = wanted->newest ? UINT64_MAX : wanted->after;
+    credit->newest = wanted->newest;
+    credit->after = wanted->after;
     credit->seq = wanted->seq;
-    credit->until_us = wanted->newest ? r->now_us : r->now_us + 1000 * (uint64_t)wait_ms;
+    credit->until_us = r->now_us + 1000 * (uint64_t)wait_ms;
     snprintf(credit->model, sizeof credit->model, "%s", wanted->model);
     if (feed->last)
         feed->last->next = credit;
