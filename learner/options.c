@@ -133,6 +133,7 @@ static void sac_defaults(struct options *options)
     options->norm_limit = 1e6;
     options->epsilon = 1e-8;
     options->discount = options->world->discount;
+    options->patience = 60;
     options->checkpoint_seconds = 600;  // the experience is in the checkpoint
     options->frames = options->world->task_dim ? 600000 : 1000000;
     if (options->kind == LEARN_PEARL) {  // published, but for the latent of 5 that is everybody's here
@@ -284,7 +285,8 @@ static int set_common(struct options *options, const char *name, const char *tex
     };
     const struct { const char *name; const char **at; } texts[] = {
         {"out", &options->out}, {"log", &options->log}, {"checkpoint", &options->checkpoint},
-        {"oracle", &options->oracle},
+        {"oracle", &options->oracle}, {"from", &options->from}, {"alias", &options->alias},
+        {"learner", &options->learner}, {"token-file", &options->token_file},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!strcmp(name, numbers[i].name)) {
@@ -301,8 +303,9 @@ static int set_common(struct options *options, const char *name, const char *tex
             *texts[i].at = text;
             return 0;
         }
-    if (!strcmp(name, "checkpoint-seconds")) {
-        if (!parse_number(&options->checkpoint_seconds, text) && options->checkpoint_seconds >= 0)
+    if (!strcmp(name, "checkpoint-seconds") || !strcmp(name, "patience")) {
+        double *at = *name == 'p' ? &options->patience : &options->checkpoint_seconds;
+        if (!parse_number(at, text) && *at >= 0)
             return 0;
         snprintf(why, why_size, "--%s takes seconds, not \"%s\"", name, text);
         return -EINVAL;
@@ -367,6 +370,7 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
         }
         const struct { const char *name; int *at; } flags[] = {
             {"resume", &options->resume}, {"json", &options->json}, {"quiet", &options->quiet},
+            {"forget", &options->forget},
         };
         int is_flag = 0;
         for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
@@ -476,6 +480,12 @@ void options_help(void)
            "    --stop-after F       end after F frames as if interrupted\n"
            "    --evaluation-tasks N, --evaluation-seed S    fresh tasks of the last evaluation; 0: none\n"
            "    --oracle MODEL       evaluated beside it\n"
+           "    --from ADDRESS       of a daemon: bel-rollout --explore makes the experience, through it (docs/online.md)\n"
+           "    --alias NAME         that each model is published under (online)\n"
+           "    --learner NAME       who we are; a second learner of one alias is refused\n"
+           "    --token-file FILE    for a daemon that asks\n"
+           "    --patience S         without experience, then an iteration goes on with what it has (60); 0: it waits\n"
+           "    --forget             experience that is in the checkpoint is deleted at the daemon\n"
            "    --json               one JSON line at the end\n"
            "    --quiet              no progress\n\nhyper-parameters (default of half-cheetah-vel, of point)\n");
     struct options cheetah, point;

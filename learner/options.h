@@ -51,6 +51,12 @@ struct options {
     uint64_t evaluation_tasks, evaluation_seed;
     const char *oracle;          // model file to evaluate beside, or NULL
 
+    // Learning through a daemon.
+    const char *from;            // its address, or NULL: worlds are simulated here
+    const char *alias, *learner, *token_file;  // each may be NULL
+    double patience;             // seconds without experience, then an iteration goes on with what it has; 0: waits
+    int forget;                  // experience that is in the checkpoint is deleted at the daemon
+
     // Rollouts and PPO.
     uint64_t envs;
     uint64_t epochs, minibatch, hidden;

@@ -412,7 +412,9 @@ int rollout_run(struct rollout *r, const struct model *model, uint64_t seed, uin
     pool_run(pool, roll_part, &job, parts);
     for (unsigned t = 0; t < r->threads; t++)
         if (r->workers[t].error) {
-            if (!r->told)
+            if (r->told)
+                r->told->explain(r->told->context, why, why_size);
+            else
                 snprintf(why, why_size, "the simulation of %s diverges again and again, or a belief is damaged",
                          r->world->name);
             return r->workers[t].error;

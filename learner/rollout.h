@@ -27,6 +27,7 @@ struct rollout_told {
     int (*step)(void *context, size_t e, float *action, float *reward, float *observation);
     // After the last step of a meta-episode: is the belief what it was? 0, or a negative errno, which ends the rollout.
     int (*end)(void *context, size_t e, const struct agent_belief *belief);
+    void (*explain)(void *context, char *why, size_t why_size);    // why it ended
 };
 
 struct rollout_returns {

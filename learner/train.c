@@ -163,6 +163,8 @@ int train_iterate(struct train *train, char *why, size_t why_size)
     size_t iteration = train_iteration(train);
     train->report = (struct train_report){0};
     int error = train_export(train, why, why_size);
+    if (error == 0 && train->gather)
+        error = train->gather(train, why, why_size);
     if (error == 0)
         error = rollout_run(&train->rollout, train->model, train->options.seed, iteration, train->pool, why, why_size);
     if (error == 0 && iteration > 0)

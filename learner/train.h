@@ -29,7 +29,10 @@ struct train_report {
 };
 
 // Counters, as doubles so that they are an array like all others (exact below 2^53).
-enum train_counter { COUNT_ITERATION, COUNT_FRAMES, COUNT_CPU_SECONDS, COUNT_SECONDS, COUNTERS };
+enum train_counter { COUNT_ITERATION, COUNT_FRAMES, COUNT_CPU_SECONDS, COUNT_SECONDS,
+    COUNT_EXPERIENCE,            // number of the last session that was taken from a daemon
+    COUNTERS
+};
 
 struct train {
     struct options options;
@@ -46,6 +49,10 @@ struct train {
     struct replay replay;              // meta-episodes that the inference stored; no slots if it keeps none
     struct model *model;               // filled from all parameters before each rollout
     struct rollout rollout;
+    // Before each rollout, unless NULL: what fills it in place of simulations (learner/online). May lessen rows and
+    // rollout.N, each time anew. -EINTR: stopped, and nothing was done.
+    int (*gather)(struct train *train, char *why, size_t why_size);
+    void *gathering;                   // its own
     struct pool *pool;
     struct train_report report;
 };

@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include "events.h"
+#include "online/online.h"
 #include "train.h"
 
 #include <errno.h>
@@ -33,8 +34,9 @@ static double now_seconds(void)
 static void describe_command(char *command, size_t size, int argc, char **argv)
 {
     static const char *const with_value[] = {"--out", "--log", "--checkpoint", "--checkpoint-seconds", "--threads",
-                                             "--oracle", "--stop-after"};
-    static const char *const alone[] = {"--json", "--quiet", "--resume"};
+                                             "--oracle", "--stop-after", "--from", "--alias", "--learner",
+                                             "--token-file", "--patience"};
+    static const char *const alone[] = {"--json", "--quiet", "--resume", "--forget"};
     size_t used = (size_t)snprintf(command, size, "bel-learn");
     for (int i = 1; i < argc && used < size; i++) {
         int skip = 0;
@@ -79,6 +81,7 @@ static char *provenance(const struct train *train, int argc, char **argv, double
 struct run {
     struct train *train;
     struct events *events;
+    struct online *online;         // NULL: experience is simulated
     double bare_rate;              // environment steps per second and core, nothing else done
     double start, cpu_start;       // of this process
     double seconds_before, cpu_before;  // of those it resumes
@@ -141,7 +144,10 @@ static int save_checkpoint(struct run *run)
         return 0;
     train->counters[COUNT_SECONDS] = run_seconds(run);
     train->counters[COUNT_CPU_SECONDS] = run_cpu_seconds(run);
-    return checkpoint_save(train, train->options.checkpoint, why, sizeof why) ? fail("%s", why) : 0;
+    if (checkpoint_save(train, train->options.checkpoint, why, sizeof why))
+        return fail("%s", why);
+    online_saved(run->online);
+    return 0;
 }
 
 // Iterations until the end, or until somebody interrupts.
@@ -152,7 +158,10 @@ static int loop(struct run *run)
     char why[WHY];
     double saved = now_seconds();
     while (!train_done(train) && !interrupted && (!o->stop_after || train_frames(train) < o->stop_after)) {
-        if (train_iterate(train, why, sizeof why))
+        int error = train_iterate(train, why, sizeof why);
+        if (error == -EINTR)
+            break;
+        if (error)
             return fail("%s", why);
         if (run->events && write_event(run))
             return fail("cannot write the log in %s", o->log ? o->log : "?");
@@ -255,10 +264,16 @@ int train_command(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (options.from && online_start(&run.online, run.train, &interrupted, why, sizeof why)) {
+        fail("%s", why);
+        goto done;
+    }
     run.start = now_seconds();
     run.cpu_start = pool_cpu_seconds();
 
     status = loop(&run);
+    if (!status && run.online && train_done(run.train) && online_finish(run.online, why, sizeof why))
+        status = fail("%s", why);
     events_close(run.events);
     if (!status && !train_done(run.train)) {
         fprintf(stderr, "bel-learn: stopped after %llu frames%s%s\n", (unsigned long long)train_frames(run.train),
@@ -269,6 +284,7 @@ int train_command(int argc, char **argv)
         status = finish(&run, oracle, argc, argv);
     }
 done:
+    online_stop(run.online);
     train_free(run.train);
     model_free(oracle);
     return status;
