@@ -85,7 +85,7 @@ static const struct {
     enum learn_algorithm algorithm;
 } trainings[] = {
     {LEARN_GLIBRL, LEARN_PPO}, {LEARN_VARIBAD, LEARN_PPO}, {LEARN_RL2, LEARN_PPO}, {LEARN_ORACLE, LEARN_PPO},
-    {LEARN_NONE, LEARN_PPO},
+    {LEARN_NONE, LEARN_PPO}, {LEARN_GLIBRL, LEARN_SAC}, {LEARN_PEARL, LEARN_SAC}, {LEARN_ORACLE, LEARN_SAC},
 };
 
 START_TEST(an_iteration_allocates_nothing)
@@ -98,6 +98,8 @@ START_TEST(an_iteration_allocates_nothing)
         o.threads = 2;
         o.envs = 4;
         o.epochs = 1;
+        o.random_start = 100;
+        o.update_ratio = 0.01;
         o.freeze = 0.875;
         o.gru = 32;
         o.encoder_trajectories = 6;
