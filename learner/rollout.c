@@ -18,6 +18,7 @@ struct rollout_env {
     struct agent_belief belief;
     void *belief_memory;
     struct explorer explorer;
+    double latent[FACTORS_LATENT_LIMIT];  // noise of this episode's draw of the latents
     double task[WORLD_TASK_LIMIT];
     float *observation;              // now   (obs)
     float *task_float;               // what an oracle is told   (task_dim)
@@ -158,6 +159,8 @@ static void begin_episode(struct rollout *r, struct rollout_env *env)
         r->world->reset(env->instance, env->task, &env->explorer.starts, env->observation);
     env->step = 0;
     explorer_begin_episode(&env->explorer, r->world->action_dim);
+    for (size_t i = 0; i < r->latents; i++)
+        env->latent[i] = random_normal(&env->explorer.noise);
 }
 
 // On the task that env->task holds, unless it is told which it was.
@@ -190,13 +193,18 @@ static int see(const struct rollout_job *job, struct rollout_worker *worker, str
 }
 
 // The policy's mean actions before clipping, for raw input rows; the bits that agent_act clips.
-static void mean_actions(const struct rollout_job *job, struct rollout_worker *worker, float *const *rows, size_t count)
+static void mean_actions(const struct rollout_job *job, struct rollout_worker *worker, struct rollout_env *const *envs,
+                         float *const *rows, size_t count)
 {
     const struct model *model = job->model;
     const struct network *exploring = job->rollout->exploring;
+    size_t obs = model->observation_dim, latents = job->rollout->latents;
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < model->input_dim; k++) {
-            float x = (rows[i][k] - model->input_mean[k]) / model->input_scale[k];
+            float x = rows[i][k];
+            if (k >= obs && k < obs + latents)
+                x += (float)(exp(0.5 * (double)rows[i][k + latents]) * envs[i]->latent[k - obs]);
+            x = (x - model->input_mean[k]) / model->input_scale[k];
             x = x < -model->input_clip ? -model->input_clip : x;
             worker->inputs[i * worker->input_stride + k] = x > model->input_clip ? model->input_clip : x;
         }
@@ -325,7 +333,7 @@ static int step_all(const struct rollout_job *job, struct rollout_worker *worker
     }
     if (see(job, worker, envs, rows, count))
         return -EIO;
-    mean_actions(job, worker, rows, count);
+    mean_actions(job, worker, envs, rows, count);
 
     size_t absorbed = 0;
     for (size_t i = 0; i < count; i++) {

@@ -49,6 +49,7 @@ struct rollout {
     // widths whose outputs are mean and raw log sd (2 act) of what sac_draw draws; or simply anywhere.
     const struct network *exploring;
     int uniform;
+    size_t latents;          // of pearl: what explores reads a draw from the posterior, one for each episode, as the mean
     size_t finals;           // most rows of an environment that end by time
     // Of every step; rows are (environment, step).
     float *observation, *next_observation;  // (N, T, obs)

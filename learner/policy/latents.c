@@ -82,13 +82,14 @@ static size_t draw_context(const struct train *train, const struct replay *r, fl
     return count;
 }
 
-// The actor's row, of which the first obs columns are the critics' too, followed by the latent.
+// The actor's row, of which the first obs columns are the critics' too, followed by the latent. The actor reads the same
+// draw where it will be served the mean.
 static void put_row(const struct train *train, float *input, float *judged, const float *observation,
                     const struct pearl_shard *shard, const float *latent, size_t group, float *raw)
 {
     size_t obs = train->world->observation_dim, L = net_of(train)->latent;
     memcpy(raw, observation, obs * sizeof *raw);
-    memcpy(raw + obs, shard->mean + group * L, L * sizeof *raw);
+    memcpy(raw + obs, latent, L * sizeof *raw);
     memcpy(raw + obs + L, shard->log_variance + group * L, L * sizeof *raw);
     train_policy_row(train, input, raw, NULL);
     memcpy(judged, input, obs * sizeof *judged);

@@ -1,7 +1,8 @@
 #pragma once
-// PEARL's share of SAC: a batch is of a few tasks, each with a context drawn from what was replayed of it. The actor
-// reads the posterior's mean and log variance, as it does when served; the critics read a draw of the latent, and their
-// gradient goes through it into the factor network, together with the divergence from the prior.
+// PEARL's share of SAC: a batch is of a few tasks, each with a context drawn from what was replayed of it. Actor and
+// critics read a draw of the latent, the actor its log variance too; the critics' gradient goes through the draw into the
+// factor network, together with the divergence from the prior. When collecting, the actor reads one draw for each episode
+// (so it explores as if it believed it); when served, the mean.
 
 #include "learner/inference/pearl_loss.h"
 #include "learner/policy/off_policy.h"

@@ -149,6 +149,7 @@ static void fill(struct train *train, struct model *model)
         memcpy(to->bias, from->bias, to->outputs * sizeof(float));
     }
     train->rollout.exploring = &own->exploring;
+    train->rollout.latents = own->latents ? train->options.latent : 0;
     train->rollout.uniform = train_frames(train) < train->options.random_start;
 }
 
