@@ -157,7 +157,7 @@ static void *count_allocation(size_t size)
     return aligned_alloc(64, (size + 63) / 64 * 64);
 }
 
-START_TEST(the_engine_allocates_nothing_in_a_step)
+START_TEST(the_engine_allocates_nothing_in_a_start_or_a_step)
 {
     mju_user_malloc = count_allocation;
     mju_user_free = free;
@@ -170,8 +170,11 @@ START_TEST(the_engine_allocates_nothing_in_a_step)
             float observation[DIM_LIMIT], action[DIM_LIMIT], reward;
             double task[WORLD_TASK_LIMIT];
             world->sample_task(&stream, task);
-            world->reset(instance, task, &stream, observation);
-            allocations = 0;  // 3.0.1 makes two in a reset, 2.2.2 none
+            allocations = 0;
+            world->reset(instance, task, &stream, observation);  // on another task
+#if mjVERSION_HEADER >= 230
+            allocations = 0;  // 3.0.1 makes two in a reset
+#endif
             for (int t = 0; t < 50; t++) {
                 draw_action(world, &stream, action);
                 if (world->step(instance, action, &reward, observation))
@@ -190,6 +193,6 @@ int main(void)
     SUITE_TEST(suite, a_diverged_simulation_is_reported_and_reset_recovers);
     SUITE_TEST(suite, contacts_and_rows_stay_within_what_the_models_reserve);
     SUITE_TEST(suite, an_instance_needs_little_memory);
-    SUITE_TEST(suite, the_engine_allocates_nothing_in_a_step);
+    SUITE_TEST(suite, the_engine_allocates_nothing_in_a_start_or_a_step);
     return suite_finish(suite);
 }
