@@ -238,7 +238,7 @@ static void legend(struct svg *svg, const struct trajectories *on, double low, d
     char class[8];
     if (world->task_dim > 0)
         svg_text(svg, MARGIN, y + 12, "", "%s",
-                 world->task_dim > 1 ? "direction of the task's first two numbers (rad)" : world->task_names[0]);
+                 world->task_dim > 1 ? "direction of the task (rad)" : world->task_names[0]);
     svg_text(svg, MARGIN + SIZE - COLOURS * width - 50, y + 12, "left", "%.3g", low);
     for (int c = 0; c < COLOURS; c++) {
         snprintf(class, sizeof class, "c%d", c);
