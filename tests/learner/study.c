@@ -6,6 +6,7 @@
 #include "learner/study/distances.h"
 #include "learner/study/outlook.h"
 #include "tests/agent/sample.h"
+#include "tests/learner/training.h"
 #include "tests/support/suite.h"
 
 #include <errno.h>
@@ -287,15 +288,17 @@ START_TEST(tasks_on_a_circle_are_mapped_to_a_circle_and_those_on_a_line_to_a_lin
                 ck_assert_double_eq_tol(map.circle[2], 3, 1e-8);
                 ck_assert_double_gt(map.likeness, 0.9);
             }
-            ck_assert_int_eq(task_map_draw(&map, &on, "map.svg"), 0);
-            FILE *file = fopen("map.svg", "r");
+            char path[64];
+            temporary(path);
+            ck_assert_int_eq(task_map_draw(&map, &on, path), 0);
+            FILE *file = fopen(path, "r");
             ck_assert_ptr_nonnull(file);
             char line[4000];
             size_t dots = 0;
             while (fgets(line, sizeof line, file))
                 dots += strstr(line, "<ellipse") != NULL;
             fclose(file);
-            unlink("map.svg");
+            unlink(path);
             ck_assert_uint_eq(dots, on.tasks + (size_t)circle);
             task_map_release(&map);
         }
@@ -358,8 +361,10 @@ START_TEST(curves_are_means_over_tasks)
         ck_assert_double_eq_tol(curve.mean[bin], expected[bin], 1e-9);
     struct named_curve named = {"one", &curve};
     ck_assert_int_eq(curves_draw(&named, 1, "one curve", "no-such-directory/curve.svg"), -ENOENT);
-    ck_assert_int_eq(curves_draw(&named, 1, "one curve", "curve.svg"), 0);
-    ck_assert_int_eq(unlink("curve.svg"), 0);
+    char path[64];
+    temporary(path);
+    ck_assert_int_eq(curves_draw(&named, 1, "one curve", path), 0);
+    ck_assert_int_eq(unlink(path), 0);
     trajectories_release(&on);
     model_free(model);
 }
