@@ -25,9 +25,9 @@ const char *learner_commit(void);  // of the source that this was built from; "u
 
 // A model's returns with its belief, with the belief held at the prior, and an oracle's beside it.
 struct evaluations {
-    size_t tasks, steps;         // steps: of a whole task
+    size_t tasks, steps;         // tasks: of finitely many, rounded up to all of them again; steps: of a whole task
     uint64_t seed;
-    int has_prior, has_oracle;
+    int has_prior, has_oracle, goal_pays;
     struct evaluation model, prior, oracle;
 };
 

@@ -25,6 +25,7 @@ struct lane {
     float *action;                 // (action_dim)
     float reward;
     double total;                  // return of the episode so far
+    int reached;                   // a reward of it was above 0
 };
 
 // What one thread works with.
@@ -47,6 +48,7 @@ struct run {
     size_t width;                  // tasks of a part
     struct team *teams;            // (threads)
     float *rewards;                // (tasks, episodes, horizon), or NULL
+    uint8_t *reached;              // (tasks, episodes)
     int *errors;                   // (parts)
 };
 
@@ -75,6 +77,7 @@ static int step(const struct run *run, struct team *team, int active, size_t fir
         if (ended < 0)
             return ended;
         lane->total += lane->reward;
+        lane->reached |= lane->reward > 0;
         if (run->rewards)
             run->rewards[(first + (size_t)(lane - team->lanes)) * run->result->episodes * world->horizon + t] = lane->reward;
         team->transitions[i] = (struct observation_item){
@@ -104,14 +107,17 @@ static int play_episode(const struct run *run, struct team *team, size_t first, 
         struct random_stream start = random_stream(run->seed, PURPOSE, task, 1 + (uint32_t)episode);
         run->world->reset(lane->instance, lane->task, &start, lane->observation);
         lane->total = 0;
+        lane->reached = 0;
     }
     int active = (int)count;
     for (size_t t = 0; t < run->world->horizon && active > 0; t++)
         active = step(run, team, active, first, episode * run->world->horizon + t);
     if (active < 0)
         return active;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         run->result->returns[(first + i) * run->result->episodes + episode] = team->lanes[i].total;
+        run->reached[(first + i) * run->result->episodes + episode] = (uint8_t)team->lanes[i].reached;
+    }
     return 0;
 }
 
@@ -176,13 +182,17 @@ static void team_release(struct team *team, const struct run *run)
 }
 
 // Mean over tasks, and the standard error of it; that of one task is not known.
-static void summarise(struct evaluation *result)
+static void summarise(struct evaluation *result, const uint8_t *reached)
 {
     size_t tasks = result->tasks;
     for (size_t episode = 0; episode < result->episodes; episode++) {
         double sum = 0, squares = 0;
-        for (size_t task = 0; task < tasks; task++)
+        size_t reaching = 0;
+        for (size_t task = 0; task < tasks; task++) {
             sum += result->returns[task * result->episodes + episode];
+            reaching += reached[task * result->episodes + episode];
+        }
+        result->reached[episode] = (double)reaching / (double)tasks;
         double mean = sum / (double)tasks;
         for (size_t task = 0; task < tasks; task++) {
             double difference = result->returns[task * result->episodes + episode] - mean;
@@ -232,7 +242,8 @@ int evaluate(struct evaluation *result, const struct world *world, const struct 
     run.errors = calloc(parts, sizeof *run.errors);
     if (result->rewards)
         run.rewards = calloc(tasks * world->episodes * world->horizon, sizeof *run.rewards);
-    int error = run.teams && run.errors && !run.rewards == !result->rewards ? 0 : -ENOMEM;
+    run.reached = calloc(tasks * world->episodes, 1);
+    int error = run.teams && run.errors && run.reached && !run.rewards == !result->rewards ? 0 : -ENOMEM;
     for (size_t i = 0; i < threads && !error; i++)
         error = team_init(&run.teams[i], &run);
     if (!error)
@@ -240,7 +251,7 @@ int evaluate(struct evaluation *result, const struct world *world, const struct 
     for (size_t part = 0; part < parts && !error; part++)
         error = run.errors[part];
     if (!error)
-        summarise(result);
+        summarise(result, run.reached);
     if (!error && run.rewards)
         average_rewards(&run);
 
@@ -248,6 +259,7 @@ int evaluate(struct evaluation *result, const struct world *world, const struct 
         team_release(&run.teams[i], &run);
     free(run.teams);
     free(run.rewards);
+    free(run.reached);
     free(run.errors);
     return error;
 }

@@ -17,6 +17,7 @@ struct evaluation {
                              // caller's; NULL: not wanted
     double mean[EVALUATE_EPISODES_LIMIT];            // over tasks, per episode
     double standard_error[EVALUATE_EPISODES_LIMIT];  // of the mean; NaN for one task
+    double reached[EVALUATE_EPISODES_LIMIT];         // share of tasks in which a step paid more than 0
 };
 
 // Tasks and starts are drawn from streams of purpose "evaluate" and seed, which training never uses, so all agents

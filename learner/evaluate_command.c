@@ -30,6 +30,9 @@ int evaluations_make(struct evaluations *all, const struct world *world, const s
 {
     enum evaluate_agent agent = model->reads_task ? EVALUATE_ORACLE : EVALUATE_BELIEF;
     all->steps = world->episodes * world->horizon;
+    if (world->task_count)
+        all->tasks = (all->tasks + world->task_count - 1) / world->task_count * world->task_count;
+    all->goal_pays = world->goal_pays;
     all->has_prior = model->kind != MODEL_ORACLE && model->kind != MODEL_NONE;
     all->has_oracle = oracle != NULL;
     if (evaluate_agent(&all->model, world, model, agent, all->tasks, all->seed, pool))
@@ -55,6 +58,8 @@ void evaluations_add(cJSON *json, const struct evaluations *all)
     cJSON_AddNumberToObject(json, "seed", (double)all->seed);
     cJSON_AddItemToObject(json, "belief", json_numbers(all->model.mean, all->model.episodes));
     cJSON_AddItemToObject(json, "standard_error", json_numbers(all->model.standard_error, all->model.episodes));
+    if (all->goal_pays)
+        cJSON_AddItemToObject(json, "reached", json_numbers(all->model.reached, all->model.episodes));
     cJSON_AddItemToObject(json, "prior",
                           all->has_prior ? json_numbers(all->prior.mean, all->prior.episodes) : cJSON_CreateNull());
     cJSON_AddItemToObject(json, "oracle",
@@ -81,6 +86,14 @@ void evaluations_add_details(cJSON *json, const struct evaluations *all)
     }
 }
 
+static void print_reached(const struct evaluation *evaluation)
+{
+    printf("%-22s", "goal reached");
+    for (size_t i = 0; i < evaluation->episodes; i++)
+        printf("  %9.1f %%%-7s", 100 * evaluation->reached[i], "");
+    printf("\n");
+}
+
 static void print_row(const char *name, const struct evaluation *evaluation)
 {
     printf("%-22s", name);
@@ -94,6 +107,8 @@ void evaluations_print(const struct evaluations *all, const struct model *model)
     printf("return of each episode on %zu fresh tasks, mean action\n", all->tasks);
     print_row(model->reads_task ? "told the task" : all->has_prior ? "with its belief" : "without a belief",
               &all->model);
+    if (all->goal_pays)
+        print_reached(&all->model);
     if (all->has_prior)
         print_row("belief held at prior", &all->prior);
     if (all->has_oracle)

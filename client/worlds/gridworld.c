@@ -112,8 +112,9 @@ const struct world gridworld = {
     .summary = "find a hidden goal among 21 cells of a 5 x 5 grid, then stay",
     .observation_dim = 2, .action_dim = ACTIONS, .task_dim = 2,
     .horizon = 15, .episodes = 4, .discount = 0.95,
-    .action_low = 0, .action_high = 1, .discrete = 1, .task_count = GOALS, .task_at = task_at,
-    .sees_place = 1, .task_names = {"goal column", "goal row"}, .task_low = {0, 0}, .task_high = {SIDE - 1, SIDE - 1},
+    .action_low = 0, .action_high = 1, .discrete = 1, .goal_pays = 1, .sees_place = 1,
+    .task_count = GOALS, .task_at = task_at,
+    .task_names = {"goal column", "goal row"}, .task_low = {0, 0}, .task_high = {SIDE - 1, SIDE - 1},
     .open = open_instance, .close = close_instance, .sample_task = sample_task,
     .reset = reset, .step = step, .ideal_task = ideal_task,
 };

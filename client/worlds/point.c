@@ -125,6 +125,6 @@ const struct world point_sparse = {
     POINT,
     .name = "point-sparse",
     .summary = "find a hidden point on a half circle; only near it there is a reward",
-    .episodes = 3,
+    .episodes = 3, .goal_pays = 1,
     .step = step_sparse,
 };

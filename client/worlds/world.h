@@ -24,6 +24,7 @@ struct world {
     float action_low, action_high;
     int discrete;                // one of action_dim choices: the largest number of an action is done, the first of
                                  //   equals; policies send a 1 among zeros
+    int goal_pays;               // only the goal pays more than 0, so a reward tells that it was reached
     double step_seconds;         // simulated time per step; 0 where that means nothing
     int sees_place;              // an observation begins with the robot's place, in the plane of a task of two numbers
     const char *task_names[WORLD_TASK_LIMIT];  // e.g. "target speed (m/s)"; of many like ones only the first
