@@ -43,10 +43,17 @@ void basis_release(struct basis *basis)
     trainee_release(&basis->trainee);
 }
 
+// Of parameters or gradient: the rows of the first layer's weights that belong to skipped inputs.
+static void skip_inputs(const struct basis *basis, real *arena)
+{
+    memset(arena + basis->net.weight_at[0], 0, basis->skipped * basis->net.sizes[1] * sizeof *arena);
+}
+
 void basis_start(struct basis *basis, struct random_stream *stream)
 {
     real *parameters = basis->trainee.parameters;
     net_orthogonal(&basis->net, parameters, sqrt(2), 1, stream);
+    skip_inputs(basis, parameters);
     for (size_t i = basis->mean_at; i < basis->log_precision_at; i++)
         parameters[i] = 0;
     for (size_t i = 0; i < basis->features; i++)
@@ -144,6 +151,7 @@ static void go_back(const struct basis *basis, real *gradient, const real *in, s
         for (size_t i = 0; i + 1 < D; i++)
             dout[t * (D - 1) + i] = (real)(-share * up->phi[t * D + i]);
     net_backward(&basis->net, basis->trainee.parameters, gradient, scratch->activations, scratch->dactivations, in, T);
+    skip_inputs(basis, gradient);
     for (size_t i = 0; i < D * d; i++)
         gradient[basis->mean_at + i] = basis->prior.learns_mean ? (real)(-share * up->mean[i]) : 0;
     for (size_t i = 0; i < D; i++)

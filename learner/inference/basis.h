@@ -26,6 +26,7 @@ struct basis {
     size_t features, targets;     // D, d
     struct net net;               // inputs -> D - 1 tanh features
     struct basis_prior prior;
+    size_t skipped;               // inputs at the beginning that it does not read: their weights stay 0
     size_t mean_at, log_precision_at;      // offsets into the arena
     size_t log_variance_at, log_freedom_at;  // 0: not learnt
     struct trainee trainee;
