@@ -48,6 +48,9 @@ static const struct option_row rows[] = {
     {"rate-high", 'f', AT(rate_high), 0, 1, "that a steered step size never exceeds"},
     {"input-clip", 'f', AT(input_clip), 0.1, 1000, "of normalised inputs"},
     {"window", 'f', AT(window), 0, 1e9, "iterations that the input normaliser remembers; 0: all"},
+    {"soft", 'u', AT(soft), 0, 1, "the bonus is paid as a reward, so that future entropy counts too; in its units"},
+    {"gain", 'f', AT(gain), 0, 1e6, "paid at first for each nat that the belief learns, in units of the reward"},
+    {"gain-until", 'f', AT(gain_until), 1e-6, 1, "share of the frames by which that has fallen to nothing"},
     {"across", 'u', AT(across), 0, 1, "returns run on through the episodes of a task and end with the last"},
     {"critic-sees-time", 'u', AT(critic_sees_time), 0, 1, "and how much of the episode and the task lies behind"},
     {"critic-sees-task", 'u', AT(critic_sees_task), 0, 1, "the critic, which is not served, is told the true task"},
@@ -64,6 +67,8 @@ static const struct option_row rows[] = {
     {"transition", 'u', AT(transition), 0, 256, "D of the transition head; 0: no such head"},
     {"probes", 'u', AT(probes), 0, 64, "inputs at which the policy is shown predictions; 0: the weights themselves"},
     {"probe-pool", 'u', AT(probe_pool), 1, 65536, "replayed transitions that probes are chosen from"},
+    {"probe-last", 'u', AT(probe_last), 0, 1e9, "iteration after which they stay; chosen after 0, 2, 10, 30, 60, 100, 150, ..."},
+    {"reward-reads-next", 'u', AT(reward_reads_next), 0, 1, "rewards are predicted from the next observation alone"},
     {"basis-hidden", 'u', AT(basis_hidden), 1, 4096, "width of both hidden layers of a basis"},
     {"basis-rate", 'f', AT(basis_rate), 0, 1, "Adam's step size for the basis; falls to 0 at the freeze"},
     {"basis-updates", 'u', AT(basis_updates), 0, 1000, "of the basis in one iteration"},
@@ -170,13 +175,13 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .world = world, .kind = kind, .algorithm = algorithm, .frames = 3000000, .seed = 1, .threads = 0, .checkpoint_seconds = 60,
         .evaluation_tasks = 256, .evaluation_seed = 1,
         .envs = 16, .epochs = 8, .minibatch = 200, .hidden = 128, .rate = 3e-4, .rate_hold = 0.5, .rate_end = 0.1,
-        .clip = 0.2, .value_clip = 0.2, .entropy = 0, .entropy_end = 1, .norm_limit = 0.5, .epsilon = 1e-5,
+        .clip = 0.2, .value_clip = 0.2, .entropy = 0, .entropy_end = 1, .gain_until = 0.5, .norm_limit = 0.5, .epsilon = 1e-5,
         .discount = world->discount, .trace = 0.9, .sd = 0.4, .sd_low = 0.15, .divergence_target = 0.06, .rate_high = 1.5e-3,
         .input_clip = 8,
         .critic_sees_task = 1, .clamp_actions = 1,
         .experience = 1000000, .random_start = 5000, .update_ratio = 1, .policy_delay = 2, .critic_rate = 1e-3,
         .follow = 0.005, .reward_scale = 1, .context = 100,
-        .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .basis_hidden = 64, .basis_rate = 1e-2,
+        .features = 8, .transition = 0, .probes = 6, .probe_pool = 2048, .probe_last = 30, .basis_hidden = 64, .basis_rate = 1e-2,
         .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50, .basis_norm_limit = 1,
         .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
         .prior_freedom = 2, .prior_precision = 1,
@@ -410,6 +415,10 @@ int options_parse(struct options *options, int argc, char **argv, char *why, siz
     if (options->kind == LEARN_PEARL && (options->algorithm != LEARN_SAC || options->critic_sees_task)) {
         snprintf(why, why_size, "PEARL's encoder learns from critics that are not told the task: --algorithm sac, and "
                  "--critic-sees-task 0");
+        return -EINVAL;
+    }
+    if (options->gain > 0 && (options->kind != LEARN_GLIBRL || options->algorithm != LEARN_PPO)) {
+        snprintf(why, why_size, "only --model glibrl with --algorithm ppo can be paid with --gain for what it learns");
         return -EINVAL;
     }
     if (options->features == 1 || options->transition == 1) {

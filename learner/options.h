@@ -70,6 +70,8 @@ struct options {
     double rate_high;            // and never above
     double input_clip;           // of normalised inputs, standard deviations
     double window;               // of the input normaliser, iterations; 0: all
+    double gain, gain_until;     // paid for a nat that the belief learns, at first; share of the frames until it is 0
+    uint64_t soft;               // the entropy bonus is part of the rewards, not of the loss
     uint64_t across;             // returns run on through the episodes of a task
     uint64_t critic_sees_task, critic_sees_time;
     uint64_t clamp_actions;      // the world meets actions clipped to its bounds
@@ -88,6 +90,8 @@ struct options {
     uint64_t features;           // of the reward head, the constant included; 0: no such head
     uint64_t transition;         // of the transition head
     uint64_t probes;             // inputs at which the policy is shown predictions; 0: weight space
+    uint64_t probe_last;         // iteration after which they stay
+    uint64_t reward_reads_next;  // the reward's basis reads s' only
     uint64_t probe_pool;         // replayed transitions they are chosen from
     uint64_t basis_hidden;
     double basis_rate;

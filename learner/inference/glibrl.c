@@ -10,12 +10,12 @@
 
 // Iterations at whose end probes are chosen: the basis changes most in the beginning, and a policy that has learnt
 // to read its probes should keep them.
-static const uint64_t probe_iterations[] = {0, 2, 10, 30};
+static const uint64_t probe_iterations[] = {0, 2, 10, 30, 60, 100, 150, 200, 300, 400};
 
-static int is_probe_iteration(uint64_t iteration)
+static int is_probe_iteration(uint64_t iteration, uint64_t last)
 {
     for (size_t i = 0; i < sizeof probe_iterations / sizeof *probe_iterations; i++)
-        if (probe_iterations[i] == iteration)
+        if (probe_iterations[i] == iteration && iteration <= last)
             return 1;
     return 0;
 }
@@ -39,6 +39,8 @@ static int init_basis(struct train *train, enum head_kind kind, size_t features)
         error = moments_init(&own->targets[kind], d, 0);
     if (error)
         return error;
+    if (kind == HEAD_REWARD && o->reward_reads_next)
+        own->basis[kind].skipped = train->world->observation_dim + train->world->action_dim;
     struct random_stream stream = random_stream(o->seed, RANDOM_PARAMETERS, 2 + (uint32_t)kind, 0);
     basis_start(&own->basis[kind], &stream);
     own->probes[kind] = calloc(o->probes * (2 * train->world->observation_dim + train->world->action_dim) + 1,
@@ -59,11 +61,63 @@ static int start(struct train *train, char *why, size_t why_size)
     return error == 0 && o->transition ? init_basis(train, HEAD_TRANSITION, o->transition) : error;
 }
 
+static int gains_new(struct train *train)
+{
+    struct glibrl *own = train->inferring;
+    unsigned threads = pool_threads(train->pool);
+    own->absorbed = calloc(train->rows, 1);
+    if (!own->absorbed)
+        return -ENOMEM;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        if (!own->basis[kind].features)
+            continue;
+        own->gains[kind] = calloc(threads, sizeof *own->gains[kind]);
+        if (!own->gains[kind])
+            return -ENOMEM;
+        for (unsigned t = 0; t < threads; t++)
+            if (!(own->gains[kind][t] = gain_new(&own->basis[kind], train->rollout.T)))
+                return -ENOMEM;
+    }
+    return 0;
+}
+
+static void gains_free(struct train *train)
+{
+    struct glibrl *own = train->inferring;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        for (unsigned t = 0; own->gains[kind] && t < pool_threads(train->pool); t++)
+            gain_free(own->gains[kind][t]);
+        free(own->gains[kind]);
+    }
+    free(own->absorbed);
+}
+
+static void gain(struct train *train, float *gain, size_t e, unsigned thread)
+{
+    struct glibrl *own = train->inferring;
+    const struct rollout *r = &train->rollout;
+    size_t T = r->T, obs = train->world->observation_dim, act = train->world->action_dim;
+    for (size_t t = 0; t < T; t++)
+        own->absorbed[e * T + t] = r->end[e * T + t] != ROW_VOID;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
+        if (!own->basis[kind].features)
+            continue;
+        real *in = gain_input(own->gains[kind][thread]);
+        size_t inputs = basis_inputs(train, kind);
+        for (size_t t = 0, row = e * T; t < T; t++, row++)
+            basis_row(train, kind, in + t * inputs, r->observation + row * obs, r->met + row * act,
+                      r->next_observation + row * obs);
+        gain_add(own->gains[kind][thread], &own->basis[kind], gain, r->begins + e * T, own->absorbed + e * T, T);
+    }
+}
+
 static int ready(struct train *train, char *why, size_t why_size)
 {
     (void)why;
     (void)why_size;
-    return basis_work_new(train) ? 0 : -ENOMEM;
+    if (!basis_work_new(train))
+        return -ENOMEM;
+    return train->options.gain > 0 ? gains_new(train) : 0;
 }
 
 static void stop(struct train *train)
@@ -71,6 +125,7 @@ static void stop(struct train *train)
     struct glibrl *own = train->inferring;
     if (!own)
         return;
+    gains_free(train);
     basis_work_free(train);
     landmarks_release(&own->landmarks);
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++) {
@@ -132,7 +187,7 @@ static int learn(struct train *train, char *why, size_t why_size)
             train_tell(train, kind == HEAD_REWARD ? "evidence/reward" : "evidence/transition", own->evidence[kind]);
     if (own->basis[HEAD_REWARD].features)
         train_say(train, ", evidence %.2f", own->evidence[HEAD_REWARD]);
-    return is_probe_iteration(iteration) ? choose_probes(train, why, why_size) : 0;
+    return is_probe_iteration(iteration, train->options.probe_last) ? choose_probes(train, why, why_size) : 0;
 }
 
 static void shape_of_representation(const struct options *o, struct model_shape *shape, enum head_kind kind)
@@ -234,5 +289,5 @@ static void state(struct train *train, struct train_list *list)
 
 const struct inference inference_glibrl = {
     .replay_slots = replay_slots_of, .start = start, .ready = ready, .stop = stop, .shape = shape, .fill = fill,
-    .learn = learn, .finish = finish, .state = state,
+    .gain = gain, .learn = learn, .finish = finish, .state = state,
 };

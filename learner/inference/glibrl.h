@@ -3,6 +3,7 @@
 // policy is shown predictions.
 
 #include "basis.h"
+#include "gain.h"
 #include "inference.h"
 
 // Mean features of replayed transitions that would have been ideal in a known task, binned by it.
@@ -19,6 +20,8 @@ struct glibrl {
     size_t probe_count;
     struct basis_work *work;           // of the basis' updates
     struct landmarks landmarks;        // of the last model
+    struct gain **gains[HEAD_COUNT];   // of each thread, if the policy is paid for what it learns
+    uint8_t *absorbed;                 // (envs, T), with gains
     double evidence[HEAD_COUNT];       // per transition and target, nats, of this iteration
 };
 

@@ -20,6 +20,9 @@ struct inference {
     int (*update_actor)(struct train *train, struct actor *actor, const struct experience *experience,
                         const struct ppo_settings *settings, double rate, struct random_stream *stream,
                         struct ppo_report *report);
+    // Adds to gain (T) what each step of environment e in the rollout taught, in nats (gain.h), as one part of a
+    // fork-join. NULL: nothing is known of that.
+    void (*gain)(struct train *train, float *gain, size_t e, unsigned thread);
     // After each rollout, the first one included; the policy has learnt from it already.
     int (*learn)(struct train *train, char *why, size_t why_size);
     int (*finish)(struct train *train, char *why, size_t why_size);  // before the last shape and fill

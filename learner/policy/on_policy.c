@@ -10,11 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct ppo_settings settings_of(const struct options *o, double progress)
+// The price of a nat of entropy.
+static double temperature(const struct train *train)
 {
+    return train->options.entropy * pow(train->options.entropy_end, train_progress(train));
+}
+
+static struct ppo_settings settings_of(const struct train *train)
+{
+    const struct options *o = &train->options;
     return (struct ppo_settings){
         .epochs = o->epochs, .minibatch = o->minibatch, .clip = o->clip, .value_clip = o->value_clip,
-        .entropy = o->entropy * pow(o->entropy_end, progress), .norm_limit = o->norm_limit, .epsilon = o->epsilon, .sd_low = o->sd_low,
+        .entropy = o->soft ? 0 : temperature(train), .norm_limit = o->norm_limit, .epsilon = o->epsilon, .sd_low = o->sd_low,
         .divergence_limit = o->divergence_limit,
     };
 }
@@ -52,6 +59,8 @@ static int start(struct train *train, char *why, size_t why_size)
     own->reward = malloc(5 * rows * sizeof(float));
     own->final_input = malloc(finals * (own->critic_dim + 1) * sizeof(float));
     own->discounted = calloc(o->envs, sizeof(double));
+    if (o->gain > 0 && !(own->gain = malloc(rows * sizeof(float))))
+        return -ENOMEM;
     own->actor_scratch = ppo_scratch_new(&own->actor.net, o->minibatch, rows);
     own->critic_scratch = ppo_scratch_new(&own->critic.net, o->minibatch, rows);
     if (!own->input || !own->reward || !own->final_input || !own->discounted || !own->actor_scratch
@@ -78,6 +87,7 @@ static void stop(struct train *train)
     free(own->reward);
     free(own->final_input);
     free(own->discounted);
+    free(own->gain);
     free(own);
     train->acting = NULL;
 }
@@ -130,17 +140,39 @@ static void steer(struct train *train)
         *factor = fmin(*factor * 1.2, 30);
 }
 
+// What a step taught is paid for, less and less: gain at first, nothing from gain-until on.
+static double price_of_gain(const struct train *train)
+{
+    const struct options *o = &train->options;
+    return o->gain * fmax(0, 1 - train_progress(train) / o->gain_until);
+}
+
+static void gain_part(void *context, size_t e, unsigned thread)
+{
+    struct train *train = context;
+    float *gain = ((const struct on_policy *)train->acting)->gain + e * train->rollout.T;
+    memset(gain, 0, train->rollout.T * sizeof *gain);
+    train->inference->gain(train, gain, e, thread);
+}
+
 // Rewards are divided by the running sd of the discounted return, and not centred.
 static void scale_rewards(struct train *train)
 {
     const struct rollout *r = &train->rollout;
     struct on_policy *own = train->acting;
-    double discount = train->options.discount, *c = own->returned;
+    double discount = train->options.discount, price = own->gain ? price_of_gain(train) : 0;
+    double soft = train->options.soft ? temperature(train) : 0, *c = own->returned;
+    if (price > 0)
+        pool_run(train->pool, gain_part, train, r->N);
     for (size_t e = 0; e < r->N; e++)
         for (size_t t = 0; t < r->T; t++) {
             size_t row = e * r->T + t;
             double *sum = &own->discounted[e];
-            *sum = (r->begins[row] ? 0 : discount * *sum) + (double)r->reward[row];
+            // E[-ln p(a)] is the entropy
+            own->reward[row] = r->reward[row] - (float)soft * r->log_density[row];
+            if (price > 0)
+                own->reward[row] += (float)price * own->gain[row];
+            *sum = (r->begins[row] ? 0 : discount * *sum) + (double)own->reward[row];
             // Welford
             double away = *sum - c[1];
             c[0]++;
@@ -149,7 +181,7 @@ static void scale_rewards(struct train *train)
         }
     double sd = fmax(sqrt(c[2] / c[0]), 1e-6);
     for (size_t row = 0; row < train->rows; row++)
-        own->reward[row] = (float)((double)r->reward[row] / sd);
+        own->reward[row] = (float)((double)own->reward[row] / sd);
 }
 
 // What the critic sees of a row, or of what would have followed it.
@@ -248,7 +280,7 @@ static int learn(struct train *train, char *why, size_t why_size)
     pool_run(train->pool, prepare, train, train->rollout.N);
     evaluate_critic(train);
     struct update update = {
-        .train = train, .settings = settings_of(&train->options, train_progress(train)),
+        .train = train, .settings = settings_of(train),
         .rate = {planned_rate(train), actor_rate(train)},
         .experience = {
             .rows = train->rows, .input = own->input, .input_stride = own->critic_dim,

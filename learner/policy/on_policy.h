@@ -10,6 +10,7 @@ struct on_policy {
     size_t critic_dim;                 // the training's, and the clock if the critic is told
     double steering;                   // of the step size
     double returned[3];                // count, mean and squared deviations of the discounted return
+    float *gain;                       // what each step taught, nats (rows); NULL: it is not paid for
     double *discounted;                // of each environment, for the reward's scale (envs)
     // Working memory.
     float *input;                      // normalised (rows, critic_dim)
