@@ -270,6 +270,9 @@ int train_command(int argc, char **argv)
     }
     run.start = now_seconds();
     run.cpu_start = pool_cpu_seconds();
+    // A learner that dies before its first checkpoint goes on with what was experienced for it.
+    if (run.online && save_checkpoint(&run))
+        goto done;
 
     status = loop(&run);
     if (!status && run.online && train_done(run.train) && online_finish(run.online, why, sizeof why))

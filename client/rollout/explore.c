@@ -13,6 +13,7 @@ enum {
     MODEL_WAIT_MS = 1000, PAUSE_MS = 500,
     DEADLINE_MS = 20000,             // of a call: as long a daemon may be away, and the round goes on where it was
     FAREWELL_MS = 1000,              // to a daemon that may not be there
+    AGAIN_S = 60,                    // without a new model, then the round is played again: its learner may have begun anew
 };
 
 struct scout {
@@ -366,17 +367,22 @@ static int run(struct party *party)
     const struct explore_options *o = party->options;
     struct explore_summary *summary = party->summary;
     int played = 0, unknown = 0;   // rounds with this revision; a model that is not there yet was told
+    time_t since = time(NULL);
     while (!*o->stop && (!o->rounds || summary->rounds < o->rounds)) {
         int stale = 0, result = look(party, o->wait && played);
         if (result == 1)
             played = 0;
-        if (result == 0 && played && o->wait)
+        if (result == 0 && played && o->wait) {
+            if (time(NULL) - since > AGAIN_S)
+                party->revision = 0;
             continue;
+        }
         if (result >= 0)
             result = play_round(party, &stale);
         if (result == 0 && !stale && !*o->stop) {
             played = 1;
             unknown = 0;
+            since = time(NULL);
             summary->rounds++;
             summary->revision = party->revision;
             summary->returned = party->episodes ? party->returned / (double)party->episodes : 0;

@@ -287,6 +287,7 @@ static int init(struct online *online, char *why, size_t why_size)
         result = bel_newest(online->bel, online->alias, online->learner, &online->cursor.number);
         if (result)
             snprintf(why, why_size, "%s", bel_error(online->bel));
+        train->counters[COUNT_EXPERIENCE] = (double)online->cursor.number;
     }
     return result;
 }
