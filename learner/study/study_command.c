@@ -406,8 +406,10 @@ int study_command(int argc, char **argv)
         return status;
     char why[WHY];
     struct model *model = NULL, *other = NULL;
-    if (model_load(&model, study.path, why, sizeof why) || (study.against && model_load(&other, study.against, why, sizeof why)))
-        status = fail("%s", why);
+    if (model_load(&model, study.path, why, sizeof why))
+        status = fail("%s: %s", study.path, why);
+    else if (study.against && model_load(&other, study.against, why, sizeof why))
+        status = fail("%s: %s", study.against, why);
     else
         status = study_models(&study, model, other);
     pool_stop(study.pool);
