@@ -170,8 +170,11 @@ static void bench_kind(enum model_kind kind, int rounds)
 {
     struct model_shape shape = shape_of_kind(kind);
     struct bench *bench = bench_new(&shape);
+    struct random_stream stream = random_stream(5, 0, 0, 0);
     for (size_t batch = 1; batch <= SESSIONS; batch *= SESSIONS) {
-        double observe = measure(&bench->work, OBSERVE, batch, rounds), act = measure(&bench->work, ACT, batch, rounds);
+        double observe = measure(&bench->work, OBSERVE, batch, rounds);
+        live(&bench->work, bench->beliefs, &stream);
+        double act = measure(&bench->work, ACT, batch, rounds);
         printf("S %-10s batch %2zu: observe %5.0f  act %5.0f  step %5.0f  a belief is %zu bytes\n", model_kind_name(kind),
                batch, observe, act, observe + act, agent_belief_size(bench->work.model));
     }
