@@ -141,9 +141,10 @@ static void sac_defaults(struct options *options)
     options->patience = 60;
     options->checkpoint_seconds = 600;  // the experience is in the checkpoint
     options->frames = options->world->task_dim ? 600000 : 1000000;
-    if (options->kind == LEARN_PEARL) {  // published, but for the latent of 5 that is everybody's here
-        options->reward_scale = 5;
-        options->encoder_rate = 3e-4;
+    if (options->kind == LEARN_PEARL) {
+        options->reward_scale = 5;       // published
+        options->kl_weight = 0.01;       // published is 0.1, with batches that are sixteen times as large
+        options->encoder_rate = 1e-3;
         options->critic_sees_task = 0;   // or the encoder would have nothing to tell it
     }
 }
