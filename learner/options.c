@@ -169,6 +169,32 @@ static int is_of_bodies(const struct world *world)
     return 0;
 }
 
+// What is looked for in the first episode decides what the later ones are worth, so returns run on; and choices that
+// cannot be told apart yet are kept open by paying for entropy, ever less. Each goal twice in an iteration.
+static void gridworld_defaults(struct options *options)
+{
+    options->frames = 1900000;
+    options->envs = 42;
+    options->epochs = 4;
+    options->hidden = 64;
+    options->rate = 1e-3;
+    options->divergence_target = 0.03;
+    options->across = 1;
+    options->critic_sees_time = 1;
+    options->soft = 1;
+    options->entropy = 0.15;
+    options->entropy_end = 0.05;
+    if (options->kind != LEARN_GLIBRL)
+        return;
+    // A belief for each cell, all of them shown, and how much was seen.
+    options->features = 26;
+    options->probes = 25;
+    options->show_count = 1;
+    options->basis_tasks = 16;
+    options->basis_stride = 1;
+    options->freeze = 0.05;
+}
+
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm)
 {
@@ -208,6 +234,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         if (!strcmp(world->name, "point"))
             options->discount = 0.9;
     }
+    if (!strcmp(world->name, "gridworld"))
+        gridworld_defaults(options);
     if (is_of_bodies(world)) {
         options->features = 0;
         options->transition = 32;
