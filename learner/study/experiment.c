@@ -208,8 +208,12 @@ static int read_list(struct list *list, const struct expansion *e, const struct 
             return -EINVAL;
         used += spread ? strlen(list->text + used)
                        : (size_t)snprintf(list->text + used, sizeof list->text - used, "%s ", words[i]);
+        if (key && used >= sizeof list->text)
+            return mistake(e, key->line, "%s: too many", key->name);
     }
     list->count = words_of(list->text, list->words);
+    if (key && list->count == WORDS)
+        return mistake(e, key->line, "%s: too many", key->name);
     return list->count || !key ? 0 : mistake(e, key->line, "%s: at least one is needed", key->name);
 }
 

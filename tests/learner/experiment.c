@@ -129,6 +129,11 @@ static const struct { const char *text, *sentence; } mistakes[] = {
     {"[cells]\nworlds = point\nseeds = 1 x\n",
      "one.ini:3: seeds: whole numbers and stretches such as 1..5, not \"x\""},
     {"[cells]\nworlds = point\nseeds = 5..1\n", "one.ini:3: seeds: \"5..1\" is no stretch"},
+    {"[cells]\nworlds = point\nseeds = 1..128 129..256 257..384 385..512 513..640 641..768 769..896 897..1024\n",
+     "one.ini:3: seeds: too many"},
+    {"[cells]\nworlds = point\nseeds = 1000000000000001..1000000000000128 1000000000000001..1000000000000128\n"
+     " 1000000000000001..1000000000000128 1000000000000001..1000000000000086 1 2 3 4 5 6 7 8\n",
+     "one.ini:3: seeds: too many"},
     {"[every cell]\nfeatures = 4x\n[cells]\nworlds = point\n",
      "one.ini:2: features: --features takes a whole number from 0 to 256, not \"4x\""},
     {"[cells]\nworlds = point\nenvs = 9e9\n", "one.ini:3: envs: --envs takes a whole number from 1 to 1024"},
