@@ -14,8 +14,8 @@
 struct recurrent_scratch {
     size_t C;                   // rows of a chunk; the last of an environment may be shorter
     size_t B;                   // chunks of a minibatch
-    size_t each, count;         // chunks of an environment; in all
-    uint32_t *order;            // of the chunks in this epoch (count)
+    size_t each;                // chunks of an environment
+    uint32_t *order;            // of the chunks in this epoch
     struct recurrent_batch batch;
     struct recurrent_pass pass;
 };
@@ -30,13 +30,13 @@ struct recurrent_scratch *recurrent_new(struct train *train)
         return NULL;
     s->C = o->chunk < r->T ? o->chunk : r->T;
     s->each = (r->T + s->C - 1) / s->C;
-    s->count = r->N * s->each;
-    s->B = o->chunks < s->count ? o->chunks : s->count;
+    size_t count = r->N * s->each;
+    s->B = o->chunks < count ? o->chunks : count;
     struct sequence sequence;
     sequence_init(&sequence, history_inputs(train->world), o->embedding, o->gru);
     size_t rows = s->C * s->B, act = train->world->action_dim;
     struct recurrent_batch *batch = &s->batch;
-    s->order = calloc(s->count, sizeof *s->order);
+    s->order = calloc(count, sizeof *s->order);
     batch->in = calloc(rows * history_inputs(train->world), sizeof(real));
     batch->mode = calloc(rows, 1);
     batch->first = calloc(s->B * o->gru, sizeof(real));
@@ -112,15 +112,16 @@ int recurrent_update(struct recurrent_scratch *s, struct train *train, const str
                      const struct ppo_settings *settings, double rate, struct random_stream *stream,
                      struct ppo_report *report)
 {
-    for (size_t i = 0; i < s->count; i++)
+    size_t count = train->rollout.N * s->each;  // online, fewer environments than at the start may have come
+    for (size_t i = 0; i < count; i++)
         s->order[i] = (uint32_t)i;
     report->epochs = 0;
     for (size_t epoch = 0; epoch < settings->epochs; epoch++) {
-        shuffle_rows(s->order, s->count, stream);
+        shuffle_rows(s->order, count, stream);
         report->actor_loss = report->entropy = report->divergence = report->clipped = report->actor_norm = 0;
         size_t batches = 0;
-        for (size_t first = 0; first < s->count; first += s->B, batches++) {
-            fill_batch(s, train, experience, s->order + first, s->count - first < s->B ? s->count - first : s->B);
+        for (size_t first = 0; first < count; first += s->B, batches++) {
+            fill_batch(s, train, experience, s->order + first, count - first < s->B ? count - first : s->B);
             recurrent_loss(actor, sequence, encoder, &s->batch, settings, &s->pass, report);
             double norm;
             if (!isfinite(gradient_norm(encoder->gradient, encoder->count))
