@@ -138,7 +138,6 @@ static void sac_defaults(struct options *options)
     options->norm_limit = 1e6;
     options->epsilon = 1e-8;
     options->discount = options->world->discount;
-    options->patience = 60;
     options->checkpoint_seconds = 600;  // the experience is in the checkpoint
     options->frames = options->world->task_dim ? 600000 : 1000000;
     if (options->kind == LEARN_PEARL) {
@@ -200,7 +199,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
 {
     *options = (struct options){
         .world = world, .kind = kind, .algorithm = algorithm, .frames = 3000000, .seed = 1, .threads = 0, .checkpoint_seconds = 60,
-        .evaluation_tasks = 256, .evaluation_seed = 1,
+        .evaluation_tasks = 256, .evaluation_seed = 1, .patience = 60,
         .envs = 16, .epochs = 8, .minibatch = 200, .hidden = 128, .rate = 3e-4, .rate_hold = 0.5, .rate_end = 0.1,
         .clip = 0.2, .value_clip = 0.2, .entropy = 0, .entropy_end = 1, .gain_until = 0.5, .norm_limit = 0.5, .epsilon = 1e-5,
         .discount = world->discount, .trace = 0.9, .sd = 0.4, .sd_low = 0.15, .divergence_target = 0.06, .rate_high = 1.5e-3,
