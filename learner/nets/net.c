@@ -151,7 +151,7 @@ double gradient_norm(const real *gradient, size_t count)
     return sqrt(sum_squares(gradient, count));
 }
 
-void adam_step(struct adam *adam, real *parameters, const real *gradient, size_t count, double scale, double rate,
+static void adam_step(struct adam *adam, real *parameters, const real *gradient, size_t count, double scale, double rate,
                double epsilon)
 {
     const double beta1 = 0.9, beta2 = 0.999;

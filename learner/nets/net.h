@@ -59,9 +59,6 @@ void apply_tanh(real *x, size_t count);
 
 // Euclidean norm, in double; not finite if any entry is not.
 double gradient_norm(const real *gradient, size_t count);
-// gradient times scale is what is followed; downhill.
-void adam_step(struct adam *adam, real *parameters, const real *gradient, size_t count, double scale, double rate,
-               double epsilon);
 
 // Parameters with all that belongs to their training, in one block.
 struct trainee {

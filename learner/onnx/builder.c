@@ -74,7 +74,7 @@ struct name build_between(struct builder *b, const char *value, const char *low,
     return build_two(b, "Min", build_two(b, "Max", value, low).text, high);
 }
 
-struct name build_limited(struct builder *b, const char *value, float limit)
+static struct name build_limited(struct builder *b, const char *value, float limit)
 {
     return build_between(b, value, build_one_float(b, -limit).text, build_one_float(b, limit).text);
 }

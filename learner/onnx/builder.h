@@ -28,7 +28,6 @@ struct name build_two(struct builder *b, const char *operation, const char *left
 struct name build_one(struct builder *b, const char *operation, const char *value);
 struct name build_cast(struct builder *b, const char *value, enum graph_type type);
 struct name build_between(struct builder *b, const char *value, const char *low, const char *high);
-struct name build_limited(struct builder *b, const char *value, float limit);
 // clip((x - mean) / scale)
 struct name build_normalised(struct builder *b, const char *value, const float *mean, const float *scale, float clip,
                               size_t count);

@@ -174,7 +174,8 @@ static void store(struct train *train, struct off_policy *own)
     }
 }
 
-int off_policy_store(struct train *train)
+// Adds the rollout to the replay and brings all contexts up to date. -EDOM: a belief is damaged.
+static int take_in(struct train *train)
 {
     struct off_policy *own = train->acting;
     store(train, own);
@@ -285,7 +286,7 @@ static void critic_step_part(void *context, size_t part, unsigned thread)
     (void)thread;
     struct train *train = context;
     struct off_policy *own = train->acting;
-    own->errors[1 + part] = sac_critic_step(&own->sac, part, own->shards, own->shard_count, &own->settings,
+    own->errors[part] = sac_critic_step(&own->sac, part, own->shards, own->shard_count, &own->settings,
                                             train->options.critic_rate);
 }
 
@@ -326,7 +327,7 @@ static int update(struct train *train, struct off_policy *own, char *why, size_t
     }
     pool_run(train->pool, critic_step_part, train, SAC_CRITICS);
     for (size_t k = 0; k < SAC_CRITICS; k++)
-        if (own->errors[1 + k])
+        if (own->errors[k])
             return train_not_finite(train, "critic", why, why_size);
     if (own->latents && latents_step(train, own))
         return train_not_finite(train, "encoder", why, why_size);
@@ -360,7 +361,7 @@ static int learn(struct train *train, char *why, size_t why_size)
     const struct options *o = &train->options;
     if (!own->latents && !own->contexts.width && contexts_init(&own->contexts, &own->replay, train->model, pool_threads(train->pool)))
         return snprintf(why, why_size, "no memory for the contexts of %zu meta-episodes", own->replay.slots), -ENOMEM;
-    int error = off_policy_store(train);
+    int error = take_in(train);
     if (error)
         return snprintf(why, why_size, "a belief of a replayed context of %s is damaged", train->world->name), error;
     double after = (double)train_frames(train) + (double)train->rows - (double)o->random_start;

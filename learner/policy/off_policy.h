@@ -32,7 +32,7 @@ struct off_policy {
     struct sac_batch batch;
     struct off_policy_place *places;   // of the batch (B)
     float **wide;                      // of each shard, room for a raw policy input
-    int errors[1 + SAC_CRITICS];
+    int errors[SAC_CRITICS];
     size_t part_update;                // the update that shards work on, within this iteration
     double critic_loss, value, entropy, actor_loss;  // sums of this iteration
 };
@@ -43,5 +43,3 @@ void off_policy_input(const struct train *train, float *raw, struct off_policy_p
 struct off_policy_place off_policy_draw(const struct replay *replay, struct random_stream *stream);
 // Row b of the batch: action, reward, and whether it goes on, of the transition at its place.
 void off_policy_outcome(const struct train *train, struct off_policy *own, size_t b);
-// Adds the rollout to the replay and brings all contexts up to date. -EDOM: a belief is damaged.
-int off_policy_store(struct train *train);
