@@ -1,7 +1,7 @@
 // A checkpoint: the training's named arrays in a safetensors file, with the options that made them and a checksum.
 //
-// It is refused, with a sentence, if it is of another world or version, was made with other options, or is damaged.
-// Nothing of the training changes then.
+// It is refused, with a sentence, if it is of another world or version, was made with other options, is damaged, or has
+// a number that would be out of bounds. Nothing of the training changes then.
 
 #include "train.h"
 
@@ -107,6 +107,25 @@ static int compare_options(const char *path, const char *ours, const char *their
     return 0;
 }
 
+// Numbers that are indices or become whole numbers are within their bounds.
+static int is_sound(const struct train *train, const struct train_array *array, const void *data)
+{
+    if (array->data == train->counters)
+        for (size_t i = 0; i < COUNTERS; i++) {
+            double value;
+            memcpy(&value, (const char *)data + i * sizeof value, sizeof value);
+            if (!(value >= 0 && value < 0x1p53))
+                return 0;
+        }
+    for (size_t i = 0; array->most && i < array->count; i++) {
+        uint32_t value;
+        memcpy(&value, (const char *)data + i * sizeof value, sizeof value);
+        if (value > array->most)
+            return 0;
+    }
+    return 1;
+}
+
 // That every array is there, of the right size, and adds up to the checksum.
 static int check(struct train *train, const char *path, const struct safetensors *file, char *why, size_t why_size)
 {
@@ -127,6 +146,10 @@ static int check(struct train *train, const char *path, const struct safetensors
         const struct tensor *tensor = safetensors_find(file, array.name);
         if (!tensor || strcmp(tensor->dtype, array.dtype) || tensor->count != array.count) {
             snprintf(why, why_size, "the checkpoint %s lacks %s or has it in another size", path, array.name);
+            return -EBADMSG;
+        }
+        if (!is_sound(train, &array, tensor->data)) {
+            snprintf(why, why_size, "the checkpoint %s has a number in %s that is out of bounds", path, array.name);
             return -EBADMSG;
         }
         hash = mix(hash, array.name, strlen(array.name));

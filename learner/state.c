@@ -16,6 +16,13 @@ void list_array(struct train_list *list, const char *name, const char *dtype, vo
     snprintf(array->dtype, sizeof array->dtype, "%s", dtype);
     array->data = data;
     array->count = count;
+    array->most = 0;
+}
+
+void list_counts(struct train_list *list, const char *name, uint32_t *data, size_t count, size_t most)
+{
+    list_array(list, name, "U32", data, count);
+    list->arrays[list->count - 1].most = (uint32_t)most;
 }
 
 static void list_part(struct train_list *list, const char *owner, const char *part, const char *dtype, void *data,
@@ -44,7 +51,7 @@ static void list_replay(struct train_list *list, struct replay *r)
 {
     size_t rows = r->slots * r->steps;
     list_array(list, "replay.added", "U64", &r->added, 1);
-    list_array(list, "replay.count", "U32", r->count, r->slots);
+    list_counts(list, "replay.count", r->count, r->slots, r->steps);
     list_array(list, "replay.observation", "F32", r->observation, rows * r->observation_dim);
     list_array(list, "replay.action", "F32", r->action, rows * r->action_dim);
     list_array(list, "replay.next_observation", "F32", r->next_observation, rows * r->observation_dim);

@@ -88,6 +88,7 @@ struct train_array {
     char dtype[4];               // F32, F64, U32 or U64
     void *data;
     size_t count;
+    uint32_t most;               // that a number of U32 may be; others: 0
 };
 int train_state(struct train *train, size_t i, struct train_array *array);
 
@@ -97,6 +98,7 @@ struct train_list {
     size_t count;
 };
 void list_array(struct train_list *list, const char *name, const char *dtype, void *data, size_t count);
+void list_counts(struct train_list *list, const char *name, uint32_t *data, size_t count, size_t most);
 void list_trainee(struct train_list *list, const char *owner, struct trainee *trainee);
 void list_moments(struct train_list *list, const char *name, struct moments *moments);
 

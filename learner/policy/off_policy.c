@@ -391,12 +391,12 @@ static void state(struct train *train, struct train_list *list)
     list_array(list, "target.1", "F32", own->sac.target[1], own->sac.critic.count);
     list_array(list, "updates", "U64", &own->updates, 1);
     list_array(list, "experience.added", "U64", &r->added, 1);
-    list_array(list, "experience.count", "U32", r->count, r->slots);
+    list_counts(list, "experience.count", r->count, r->slots, r->steps);
     list_array(list, "experience.observation", "F32", r->observation, rows * r->observation_dim);
     list_array(list, "experience.action", "F32", r->action, rows * r->action_dim);
     list_array(list, "experience.next", "F32", r->next_observation, rows * r->observation_dim);
     list_array(list, "experience.reward", "F32", r->reward, rows);
-    list_array(list, "experience.failed", "U32", own->failed, rows);
+    list_counts(list, "experience.failed", own->failed, rows, 1);
     if (train->world->task_dim)
         list_array(list, "experience.task", "F32", own->task, r->slots * train->world->task_dim);
 }

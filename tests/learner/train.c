@@ -237,6 +237,26 @@ START_TEST(a_checkpoint_that_does_not_fit_is_refused_with_a_sentence)
 }
 END_TEST
 
+START_TEST(a_checkpoint_with_numbers_out_of_bounds_is_refused)
+{
+    // Its checksum is right: it was made, not damaged.
+    struct options o = small("point", LEARN_GLIBRL);
+    char path[64], why[WHY];
+    temporary(path);
+    struct train *train = train_of(&o);
+    iterate(train, 2);
+    train->replay.count[1] = (uint32_t)train->replay.steps + 1;
+    ck_assert_int_eq(checkpoint_save(train, path, why, sizeof why), 0);
+    check_refused(&o, path, "a number in replay.count that is out of bounds");
+    train->replay.count[1] = 0;
+    train->counters[COUNT_FRAMES] = NAN;
+    ck_assert_int_eq(checkpoint_save(train, path, why, sizeof why), 0);
+    check_refused(&o, path, "a number in counters that is out of bounds");
+    train_free(train);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(a_gradient_that_is_not_finite_is_reported_with_iteration_and_seed)
 {
     for (int which = 0; which < 3; which++) {
@@ -576,6 +596,7 @@ int main(void)
     SUITE_TEST(suite, seeds_make_different_trainings);
     SUITE_TEST(suite, ten_iterations_and_ten_resumed_are_twenty);
     SUITE_TEST(suite, a_checkpoint_that_does_not_fit_is_refused_with_a_sentence);
+    SUITE_TEST(suite, a_checkpoint_with_numbers_out_of_bounds_is_refused);
     SUITE_TEST(suite, a_gradient_that_is_not_finite_is_reported_with_iteration_and_seed);
     SUITE_TEST(suite, the_saved_model_acts_with_the_same_bits);
     SUITE_TEST(suite, a_model_saved_right_after_resuming_is_the_one_saved_before);
