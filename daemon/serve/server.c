@@ -320,6 +320,7 @@ void server_turn(struct server *server, uint64_t now_us)
     for (struct connection *connection = NULL; last && connection != last;) {
         connection = list_pop(server, LIST_BACKLOG);
         take_requests(server, connection, now_us);
+        server_list_add(server, LIST_OUTPUT, connection);  // it may be read from again, even if it has nothing to say
     }
     batch_run_all(server);
     durable_release(server, now_us);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    DEADLINE_MS = 10000,         // of a call; a daemon that is away for longer is waited for all the same
+    DEADLINE_MS = 30000,         // of a call; a daemon that is away for longer is waited for all the same
     WAIT_MS = 500,               // for experience, before it is looked whether to stop
     CREDITS = 16,                // pages asked for ahead
     ENOUGH = -ECANCELED,         // the batch is complete: what comes after it stays in the log
@@ -51,9 +51,11 @@ static double seconds(void)
 }
 
 // Does it pass by itself? Said once for each time that the daemon is away.
-static int passes(int result)
+static int passes(const struct online *online, int result)
 {
-    return result == BEL_TIMEOUT || result == BEL_DISCONNECTED || result == BEL_DRAINING || result == BEL_UNDURABLE ||
+    // The daemon may not have noticed yet that our link before this one is gone.
+    int is_ours = result == BEL_LIMIT && strstr(bel_error(online->bel), online->learner);
+    return is_ours || result == BEL_TIMEOUT || result == BEL_DISCONNECTED || result == BEL_DRAINING || result == BEL_UNDURABLE ||
            result == BEL_BUSY || result == BEL_RATE;
 }
 
@@ -86,7 +88,8 @@ static int publish(struct online *online, char *why, size_t why_size)
     if (!error) {
         intake_begin(&online->intake, twin->digest);
         model_free(twin);
-        while (passes(error = bel_publish(online->bel, online->alias, online->learner, bytes, size)) && !*online->stop)
+        while (passes(online, error = bel_publish(online->bel, online->alias, online->learner, bytes, size)) &&
+               !*online->stop)
             complain_once(online, &said);
         if (error)
             snprintf(why, why_size, "the model of iteration %zu was not published: %s", train_iteration(train),
@@ -126,7 +129,7 @@ static int wait_for_rounds(struct online *online, char *why, size_t why_size)
         if (result == 0 || result == ENOUGH) {
             online->forget = 0;
             said = 0;
-        } else if (passes(result)) {
+        } else if (passes(online, result)) {
             complain_once(online, &said);
             heard = seconds();
         } else {
