@@ -54,13 +54,18 @@ void fill_sequence(struct encoder *encoder, const struct sequence *sequence, con
     fill_network(&encoder->gru.state, &side, own + gru->state_weight_at);
 }
 
-static void fill(struct train *train, struct model *model, int last)
+void fill_normaliser(struct model *model, const struct train *train)
 {
-    const struct options *o = &train->options;
     for (size_t i = 0; i < model->observation_dim; i++) {
         model->observation_mean[i] = (float)train->observations.mean[i];
         model->observation_scale[i] = (float)moments_sd(&train->observations, i);
     }
+}
+
+static void fill(struct train *train, struct model *model, int last)
+{
+    const struct options *o = &train->options;
+    fill_normaliser(model, train);
     model->observation_clip = (float)o->input_clip;
     for (size_t i = 0; i < model->action_dim; i++) {
         model->action_low[i] = train->world->action_low;

@@ -199,17 +199,15 @@ static void mean_actions(const struct rollout_job *job, struct rollout_worker *w
     const struct model *model = job->model;
     const struct network *exploring = job->rollout->exploring;
     size_t obs = model->observation_dim, latents = job->rollout->latents;
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < model->input_dim; k++) {
-            float x = rows[i][k];
-            if (k >= obs && k < obs + latents)
-                x += (float)(exp(0.5 * (double)rows[i][k + latents]) * envs[i]->latent[k - obs]);
-            x = (x - model->input_mean[k]) / model->input_scale[k];
-            x = x < -model->input_clip ? -model->input_clip : x;
-            worker->inputs[i * worker->input_stride + k] = x > model->input_clip ? model->input_clip : x;
-        }
-    network_forward(exploring ? exploring : &model->policy, kernels_best(), worker->means, worker->mean_stride, worker->inputs,
-                    worker->input_stride, count, worker->hidden);
+    for (size_t i = 0; i < count; i++) {
+        float *input = worker->inputs + i * worker->input_stride;
+        memcpy(input, rows[i], model->input_dim * sizeof *input);
+        for (size_t k = obs; k < obs + latents; k++)
+            input[k] += (float)(exp(0.5 * (double)input[k + latents]) * envs[i]->latent[k - obs]);
+        agent_put_input(input, model, input);
+    }
+    network_forward(exploring ? exploring : &model->policy, kernels_best(), worker->means, worker->mean_stride,
+                    worker->inputs, worker->input_stride, count, worker->hidden);
 }
 
 // By the softmax of the scores: the first choice up to which the probabilities reach a uniform number.

@@ -134,15 +134,10 @@ int train_not_finite(const struct train *train, const char *what, char *why, siz
 
 void train_policy_row(const struct train *train, float *out, const float *raw, const float *task)
 {
-    const struct model *model = train->model;
-    for (size_t i = 0; i < train->input_dim; i++) {
-        float x = (raw[i] - model->input_mean[i]) / model->input_scale[i];
-        x = x < -model->input_clip ? -model->input_clip : x;
-        out[i] = x > model->input_clip ? model->input_clip : x;
-    }
+    out = agent_put_input(out, train->model, raw);
     for (size_t i = 0; i < train->critic_dim - train->input_dim; i++) {
         double low = train->world->task_low[i], high = train->world->task_high[i];
-        out[train->input_dim + i] = (float)(2 * ((double)task[i] - low) / (high - low) - 1);
+        out[i] = (float)(2 * ((double)task[i] - low) / (high - low) - 1);
     }
 }
 

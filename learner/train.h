@@ -108,6 +108,7 @@ int train_export(struct train *train, char *why, size_t why_size);
 // A model of its own, with all that only the last one needs (landmarks), for saving. provenance (malloc'ed) becomes
 // the model's.
 int train_final_model(struct train *train, struct model **model, char *provenance, char *why, size_t why_size);
+void fill_normaliser(struct model *model, const struct train *train);  // of observations
 // Rows padded to whole vectors.
 void fill_network(struct network *network, const struct net *net, const real *parameters);
 void fill_sequence(struct encoder *encoder, const struct sequence *sequence, const real *parameters);

@@ -112,8 +112,7 @@ static inline float clip(float x, float low, float high)
 }
 
 // out = clip((x - mean) / scale)
-static void normalise(float *restrict out, const float *x, const float *mean, const float *scale, float limit,
-                      size_t count)
+static void normalise(float *out, const float *x, const float *mean, const float *scale, float limit, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = clip((x[i] - mean[i]) / scale[i], -limit, limit);
@@ -138,7 +137,7 @@ static int check_item(const struct model *model, struct observation_item *item)
     return 0;
 }
 
-static float *add_observation(float *row, const struct model *model, const float *observation)
+float *agent_put_observation(float *row, const struct model *model, const float *observation)
 {
     normalise(row, observation, model->observation_mean, model->observation_scale, model->observation_clip,
               model->observation_dim);
@@ -146,7 +145,7 @@ static float *add_observation(float *row, const struct model *model, const float
 }
 
 // [low, high] -> [-1, 1]
-static float *add_action(float *row, const struct model *model, const float *action)
+float *agent_put_action(float *row, const struct model *model, const float *action)
 {
     for (size_t i = 0; i < model->action_dim; i++) {
         float low = model->action_low[i], high = model->action_high[i];
@@ -155,17 +154,23 @@ static float *add_action(float *row, const struct model *model, const float *act
     return row + model->action_dim;
 }
 
+float *agent_put_input(float *row, const struct model *model, const float *raw)
+{
+    normalise(row, raw, model->input_mean, model->input_scale, model->input_clip, model->input_dim);
+    return row + model->input_dim;
+}
+
 // What the networks see: [s, a, s'] of a basis, [s', a, r] of a recurrent encoder, [s, a, r, s'] of pearl's.
 static void fill_inputs(float *row, const struct model *model, const struct observation_item *item)
 {
     const struct encoder *encoder = &model->encoder;
     int is_recurrent = model_is_recurrent(model);
-    row = add_observation(row, model, is_recurrent ? item->next_observation : item->observation);
-    row = add_action(row, model, item->action);
+    row = agent_put_observation(row, model, is_recurrent ? item->next_observation : item->observation);
+    row = agent_put_action(row, model, item->action);
     if (model->kind == MODEL_PEARL || is_recurrent)
         *row++ = (item->reward - encoder->reward_mean) / encoder->reward_scale;
     if (!is_recurrent)
-        add_observation(row, model, item->next_observation);
+        agent_put_observation(row, model, item->next_observation);
 }
 
 // y in standard deviations.
@@ -331,8 +336,7 @@ void agent_act(const struct model *model, struct agent_scratch *scratch, struct 
     for (size_t b = 0; b < count; b++) {
         float *row = scratch->policy_inputs + b * scratch->policy_stride;
         if (items[b].error == 0)
-            normalise(row, agent_raw_row(scratch, &items[b], b), model->input_mean, model->input_scale, model->input_clip,
-                      model->input_dim);
+            agent_put_input(row, model, agent_raw_row(scratch, &items[b], b));
         else
             memset(row, 0, model->input_dim * sizeof *row);
     }

@@ -91,6 +91,12 @@ void agent_act(const struct model *model, struct agent_scratch *scratch, struct 
 // What it begins with: the raw input rows alone, with the same bits; no action is chosen. item.input may not be NULL.
 void agent_inputs(const struct model *model, struct agent_scratch *scratch, struct action_item *items, size_t count);
 
+// What networks see, for those who train them: an observation, normalised and clipped; an action within its bounds as
+// [-1, 1]; a policy's raw input, normalised and clipped (row may be raw). Each returns where the row goes on.
+float *agent_put_observation(float *row, const struct model *model, const float *observation);
+float *agent_put_action(float *row, const struct model *model, const float *action);
+float *agent_put_input(float *row, const struct model *model, const float *raw);
+
 // pearl: posterior mean and variance of the latent, varibad: what its encoder says of them. Each (L). -ENOTSUP: a model
 // of another kind; -EDOM: a damaged belief.
 int agent_latent(const struct model *model, struct agent_scratch *scratch, const struct agent_belief *belief,

@@ -20,10 +20,7 @@ void history_row(const struct train *train, float *out, const float *action, flo
 void history_normalise(struct train *train, const struct moments *rewards)
 {
     struct model *m = train->model;
-    for (size_t i = 0; i < m->observation_dim; i++) {
-        m->observation_mean[i] = (float)train->observations.mean[i];
-        m->observation_scale[i] = (float)moments_sd(&train->observations, i);
-    }
+    fill_normaliser(m, train);
     m->encoder.reward_mean = (float)rewards->mean[0];
     m->encoder.reward_scale = (float)moments_sd(rewards, 0);
 }

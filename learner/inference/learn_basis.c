@@ -110,27 +110,14 @@ struct basis_scratch *basis_work_scratch(struct train *train, enum head_kind kin
     return own->work->scratch[kind][0];
 }
 
-// What agent.c shows the basis: s, the action within [-1, 1], s'. The normaliser is the model's.
+// What the agent shows the basis: s, a, s'. The normaliser is the model's.
 void basis_row(const struct train *train, enum head_kind kind, float *in, const float *observation,
                const float *action, const float *next_observation)
 {
-    const struct model *m = train->model;
-    size_t obs = m->observation_dim, act = m->action_dim;
-    for (size_t i = 0; i < obs; i++) {
-        float x = (observation[i] - m->observation_mean[i]) / m->observation_scale[i];
-        x = x < -m->observation_clip ? -m->observation_clip : x;
-        in[i] = x > m->observation_clip ? m->observation_clip : x;
-    }
-    for (size_t i = 0; i < act; i++) {
-        float low = m->action_low[i], high = m->action_high[i];
-        float a = action[i] < low ? low : action[i] > high ? high : action[i];
-        in[obs + i] = 2 * ((a - low) / (high - low)) - 1;
-    }
-    for (size_t i = 0; kind == HEAD_REWARD && i < obs; i++) {
-        float x = (next_observation[i] - m->observation_mean[i]) / m->observation_scale[i];
-        x = x < -m->observation_clip ? -m->observation_clip : x;
-        in[obs + act + i] = x > m->observation_clip ? m->observation_clip : x;
-    }
+    in = agent_put_observation(in, train->model, observation);
+    in = agent_put_action(in, train->model, action);
+    if (kind == HEAD_REWARD)
+        agent_put_observation(in, train->model, next_observation);
 }
 
 size_t basis_rows(const struct train *train, enum head_kind kind, float *in, double *y, size_t slot, size_t first,
@@ -227,10 +214,7 @@ static void refresh_normalisers(struct train *train)
 {
     struct glibrl *own = train->inferring;
     struct model *m = train->model;
-    for (size_t i = 0; i < m->observation_dim; i++) {
-        m->observation_mean[i] = (float)train->observations.mean[i];
-        m->observation_scale[i] = (float)moments_sd(&train->observations, i);
-    }
+    fill_normaliser(m, train);
     for (enum head_kind kind = 0; kind < HEAD_COUNT; kind++)
         for (size_t i = 0; i < m->heads[kind].targets; i++) {
             m->heads[kind].target_mean[i] = own->targets[kind].mean[i];

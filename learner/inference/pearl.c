@@ -74,28 +74,14 @@ static void state(struct train *train, struct train_list *list)
     list_moments(list, "reward", &own->reward);
 }
 
-static float *put_observation(float *row, const struct model *m, const float *observation)
-{
-    for (size_t i = 0; i < m->observation_dim; i++) {
-        float x = (observation[i] - m->observation_mean[i]) / m->observation_scale[i];
-        x = x < -m->observation_clip ? -m->observation_clip : x;
-        *row++ = x > m->observation_clip ? m->observation_clip : x;
-    }
-    return row;
-}
-
 void pearl_row(const struct train *train, float *row, const float *observation, const float *action, float reward,
                const float *next_observation)
 {
     const struct model *m = train->model;
-    row = put_observation(row, m, observation);
-    for (size_t i = 0; i < m->action_dim; i++) {
-        float low = m->action_low[i], high = m->action_high[i];
-        float a = action[i] < low ? low : action[i] > high ? high : action[i];
-        *row++ = 2 * ((a - low) / (high - low)) - 1;
-    }
+    row = agent_put_observation(row, m, observation);
+    row = agent_put_action(row, m, action);
     *row++ = (reward - m->encoder.reward_mean) / m->encoder.reward_scale;
-    put_observation(row, m, next_observation);
+    agent_put_observation(row, m, next_observation);
 }
 
 const struct inference inference_pearl = {

@@ -63,29 +63,15 @@ static int init(struct draws *d, const struct model *model, enum head_kind kind,
     return 0;
 }
 
-static float bounded(float x, float mean, float scale, float clip)
-{
-    x = (x - mean) / scale;
-    return x < -clip ? -clip : x > clip ? clip : x;
-}
-
 // [m, s, a] and, for the reward, s', as the decoder was trained on them.
 static void fill_row(const struct model *model, float *row, const float *m, const float *s, const float *a,
                      const float *next)
 {
-    size_t L = model->encoder.latent, obs = model->observation_dim, act = model->action_dim;
-    memcpy(row, m, L * sizeof *row);
-    row += L;
-    for (size_t i = 0; i < obs; i++)
-        row[i] = bounded(s[i], model->observation_mean[i], model->observation_scale[i], model->observation_clip);
-    row += obs;
-    for (size_t i = 0; i < act; i++) {
-        float low = model->action_low[i], high = model->action_high[i];
-        row[i] = 2 * (((a[i] < low ? low : a[i] > high ? high : a[i]) - low) / (high - low)) - 1;
-    }
-    row += act;
-    for (size_t i = 0; next && i < obs; i++)
-        row[i] = bounded(next[i], model->observation_mean[i], model->observation_scale[i], model->observation_clip);
+    memcpy(row, m, model->encoder.latent * sizeof *row);
+    row = agent_put_observation(row + model->encoder.latent, model, s);
+    row = agent_put_action(row, model, a);
+    if (next)
+        agent_put_observation(row, model, next);
 }
 
 // Before transition t: the belief, draws of m, and the decoder's answers. Then the transition is absorbed.
