@@ -15,7 +15,7 @@
 // What numbers are drawn for; the first word after the seed. What exploring needs is in explore.h.
 enum random_purpose {
     RANDOM_PARAMETERS = 0x4c450001, RANDOM_ACTOR = EXPLORE_END, RANDOM_CRITIC,
-    RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE, RANDOM_ENCODER, RANDOM_LATENT, RANDOM_SAC, RANDOM_CONTEXT,
+    RANDOM_BASIS, RANDOM_PROBES, RANDOM_BARE, RANDOM_ENCODER, RANDOM_LATENT, RANDOM_SAC,
 };
 
 // Steps that were not made here but told. Functions for different environments may run at the same time.

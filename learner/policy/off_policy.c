@@ -359,7 +359,8 @@ static int learn(struct train *train, char *why, size_t why_size)
 {
     struct off_policy *own = train->acting;
     const struct options *o = &train->options;
-    if (!own->latents && !own->contexts.width && contexts_init(&own->contexts, &own->replay, train->model, pool_threads(train->pool)))
+    if (!own->latents && !own->contexts.width
+        && contexts_init(&own->contexts, &own->replay, train->model, pool_threads(train->pool)))
         return snprintf(why, why_size, "no memory for the contexts of %zu meta-episodes", own->replay.slots), -ENOMEM;
     int error = take_in(train);
     if (error)
