@@ -194,6 +194,34 @@ static void gridworld_defaults(struct options *options)
     options->freeze = 0.05;
 }
 
+// Rewards are rare at first: wide exploration, large batches, in which the few that were met are not lost in noise, and
+// pay for what the belief learns until it finds them by itself. A belief about places needs no action to look at.
+static void point_sparse_defaults(struct options *options)
+{
+    options->features = 24;
+    options->probes = 24;
+    options->probe_last = 400;
+    options->reward_reads_next = 1;
+    options->freeze = 0.35;
+    if (options->algorithm != LEARN_PPO)
+        return;
+    options->frames = 1700000;
+    options->envs = 48;
+    options->discount = 0.98;
+    options->minibatch = 600;
+    options->epochs = 4;
+    options->hidden = 64;
+    options->rate = 1e-3;
+    options->rate_high = 3e-3;
+    options->divergence_target = 0.03;
+    options->sd = 1;
+    options->sd_low = 0.1;
+    options->across = 1;
+    options->critic_sees_time = 1;
+    options->gain = options->kind == LEARN_GLIBRL ? 1 : 0;
+    options->gain_until = 0.8;
+}
+
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm)
 {
@@ -232,6 +260,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         // The dense reward asks for no patience; what is far away would only be noise in the advantages.
         if (!strcmp(world->name, "point"))
             options->discount = 0.9;
+        else
+            point_sparse_defaults(options);
     }
     if (!strcmp(world->name, "gridworld"))
         gridworld_defaults(options);
