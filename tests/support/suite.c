@@ -14,7 +14,8 @@ int suite_finish(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
+    // Who asks for one case by a name that is no longer there is told.
+    int failed = srunner_ntests_failed(runner) > 0 || srunner_ntests_run(runner) == 0;
     srunner_free(runner);
-    return failed != 0;
+    return failed;
 }
