@@ -79,7 +79,8 @@ static int step(const struct run *run, struct team *team, int active, size_t fir
         lane->total += lane->reward;
         lane->reached |= lane->reward > 0;
         if (run->rewards)
-            run->rewards[(first + (size_t)(lane - team->lanes)) * run->result->episodes * world->horizon + t] = lane->reward;
+            run->rewards[(first + (size_t)(lane - team->lanes)) * run->result->episodes * world->horizon + t] =
+                lane->reward;
         team->transitions[i] = (struct observation_item){
             .belief = &lane->belief,
             .observation = lane->observation,

@@ -21,13 +21,16 @@ static int between_tasks(struct train *train, enum head_kind kind, double *C)
     double *weights = calloc(tasks * D * d + D * d, sizeof *weights), *mean = weights + tasks * D * d, value;
     if (!weights)
         return -ENOMEM;
+    struct basis_scratch *scratch = basis_work_scratch(train, kind);
+    float *in = basis_work_input(train);
+    double *y = basis_work_targets(train);
     for (size_t i = 0; i < tasks; i++) {
         // The newest ones.
         size_t slot = (size_t)((train->replay.added - 1 - i) % train->replay.slots);
-        size_t rows = basis_rows(train, kind, basis_work_input(train), basis_work_targets(train), slot, 0, 1, SIZE_MAX);
-        if (rows == 0 || basis_evidence(basis, &value, NULL, basis_work_input(train), basis_work_targets(train), rows, basis_work_scratch(train, kind)))
+        size_t rows = basis_rows(train, kind, in, y, slot, 0, 1, SIZE_MAX);
+        if (rows == 0 || basis_evidence(basis, &value, NULL, in, y, rows, scratch))
             continue;
-        memcpy(weights + used++ * D * d, basis_weights(basis, basis_work_scratch(train, kind)), D * d * sizeof *weights);
+        memcpy(weights + used++ * D * d, basis_weights(basis, scratch), D * d * sizeof *weights);
     }
     for (size_t n = 0; n < used; n++)
         for (size_t i = 0; i < D * d; i++)

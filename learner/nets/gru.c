@@ -105,7 +105,7 @@ EACH_MACHINE static void next_state(real *restrict out, const real *restrict gat
 }
 
 void gru_layer_forward(const struct gru_layer *gru, const real *parameters, struct gru_pass *pass, const real *in,
-                 const uint8_t *mode, const real *first, size_t T, size_t B)
+                       const uint8_t *mode, const real *first, size_t T, size_t B)
 {
     size_t X = gru->inputs, H = gru->hidden, G = 3 * H;
     pass->T = T;
@@ -164,8 +164,8 @@ static void transpose(real *to, const real *from, size_t rows, size_t columns)
             to[c * rows + r] = from[r * columns + c];
 }
 
-void gru_layer_backward(const struct gru_layer *gru, const real *parameters, real *gradient, struct gru_pass *pass, const real *in,
-                  const uint8_t *mode, real *din)
+void gru_layer_backward(const struct gru_layer *gru, const real *parameters, real *gradient, struct gru_pass *pass,
+                        const real *in, const uint8_t *mode, real *din)
 {
     size_t T = pass->T, B = pass->B, X = gru->inputs, H = gru->hidden, G = 3 * H;
     transpose(pass->transposed, parameters + gru->state_weight_at, H, G);

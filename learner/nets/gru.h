@@ -55,11 +55,12 @@ struct gru_pass {
 int gru_pass_init(struct gru_pass *pass, const struct gru_layer *gru, size_t T, size_t B);  // -ENOMEM
 void gru_pass_release(struct gru_pass *pass);
 
-// in (T, B, X); mode (T, B) of enum gru_mode, or NULL: all go on; first (B, H): states before the first step, or NULL: zero. Fills states.
+// in (T, B, X); mode (T, B) of enum gru_mode, or NULL: all go on; first (B, H): states before the first step, or NULL:
+// zero. Fills states.
 void gru_layer_forward(const struct gru_layer *gru, const real *parameters, struct gru_pass *pass, const real *in,
-                 const uint8_t *mode, const real *first, size_t T, size_t B);
+                       const uint8_t *mode, const real *first, size_t T, size_t B);
 
 // After gru_layer_forward with the same in and mode, and dstates filled. gradient (count) is overwritten; din (T, B, X) or
 // NULL. No gradient goes to `first`.
-void gru_layer_backward(const struct gru_layer *gru, const real *parameters, real *gradient, struct gru_pass *pass, const real *in,
-                  const uint8_t *mode, real *din);
+void gru_layer_backward(const struct gru_layer *gru, const real *parameters, real *gradient, struct gru_pass *pass,
+                        const real *in, const uint8_t *mode, real *din);

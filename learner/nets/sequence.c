@@ -53,6 +53,6 @@ void sequence_backward(const struct sequence *s, const real *parameters, real *g
 {
     memset(gradient + s->embedding.count, 0, (s->gru_at - s->embedding.count) * sizeof *gradient);
     gru_layer_backward(&s->gru, parameters + s->gru_at, gradient + s->gru_at, &pass->gru, pass->embedded, mode,
-                 pass->dembedded);
+                       pass->dembedded);
     net_backward(&s->embedding, parameters, gradient, pass->embedded, pass->dembedded, in, pass->gru.T * pass->gru.B);
 }

@@ -89,14 +89,16 @@ static int build_belief(struct builder *b)
     graph_input(b->graph, "action", GRAPH_FLOAT, 1, act);
     graph_input(b->graph, "next_observation", GRAPH_FLOAT, 1, obs);
     graph_input(b->graph, "reward", GRAPH_FLOAT, 1, 1);
-    struct name s = build_normalised(b, "observation", m->observation_mean, m->observation_scale, m->observation_clip, obs);
+    struct name s = build_normalised(b, "observation", m->observation_mean, m->observation_scale, m->observation_clip,
+                                     obs);
     struct name after = build_normalised(b, "next_observation", m->observation_mean, m->observation_scale,
-                                   m->observation_clip, obs);
+                                         m->observation_clip, obs);
     // [low, high] -> [-1, 1]
     struct name low = build_floats(b, m->action_low, act), high = build_floats(b, m->action_high, act);
     struct name within = build_two(b, "Sub", build_between(b, "action", low.text, high.text).text, low.text);
     struct name share = build_two(b, "Div", within.text, build_two(b, "Sub", high.text, low.text).text);
-    struct name a = build_two(b, "Sub", build_two(b, "Mul", share.text, build_one_float(b, 2).text).text, build_one_float(b, 1).text);
+    struct name twice = build_two(b, "Mul", share.text, build_one_float(b, 2).text);
+    struct name a = build_two(b, "Sub", twice.text, build_one_float(b, 1).text);
 
     int error = 0;
     if (has_encoder(m)) {
@@ -153,5 +155,6 @@ int agent_graph_save(const struct model *model, const char *directory, char *why
             return -ENOTSUP;
         }
     int error = save(model, directory, "policy", build_policy, why, why_size);
-    return error || model->kind == MODEL_ORACLE || model->kind == MODEL_NONE ? error : save(model, directory, "belief", build_belief, why, why_size);
+    int believes = model->kind != MODEL_ORACLE && model->kind != MODEL_NONE;
+    return error || !believes ? error : save(model, directory, "belief", build_belief, why, why_size);
 }

@@ -119,7 +119,7 @@ void latents_gather(struct train *train, struct off_policy *own, size_t part, si
     pearl_infer(net, shard);
 
     size_t obs = r->observation_dim, width = own->sac.critic.sizes[0], input_dim = train->input_dim;
-    float latent[64];
+    float latent[FACTORS_LATENT_LIMIT];
     for (size_t b = 0; b < count; b++) {
         size_t g = b / LATENTS_GROUP, at = first + b;
         struct off_policy_place place = own->places[at];

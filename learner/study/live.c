@@ -65,7 +65,8 @@ static void write_job(FILE *out, const struct job *job, int width)
     else
         fprintf(out, " %9s", "-");
     fprintf(out, " %9s/s", short_number(rate, p->frames_per_second));
-    fprintf(out, " %8s", job->state == JOB_FINISHED || job->state == JOB_FAILED ? "" : short_time(left, job_seconds_left(job)));
+    int is_over = job->state == JOB_FINISHED || job->state == JOB_FAILED;
+    fprintf(out, " %8s", is_over ? "" : short_time(left, job_seconds_left(job)));
     if (job->state == JOB_FAILED)
         fprintf(out, "  %s", job->why);
 }
