@@ -30,7 +30,8 @@ int main(int argc, char **argv)
     float *s = calloc(2 * obs + 2 * act + task_dim + 1, sizeof *s), *next = s + obs;
     float *action = next + obs, *executed = action + act, *task = executed + act;
     struct agent_belief belief;
-    agent_belief_init(&belief, model, aligned_alloc(64, (agent_belief_size(model) + 127) / 64 * 64));
+    void *memory = aligned_alloc(64, (agent_belief_size(model) + 127) / 64 * 64);
+    agent_belief_init(&belief, model, memory);
     agent_belief_reset(&belief);
     struct agent_scratch *scratch = agent_scratch_new(model);
     struct random_stream stream = random_stream(20, 0, 0, 0);
@@ -65,5 +66,9 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < obs; i++)
             s[i] = next[i];
     }
+    agent_scratch_free(scratch);
+    model_free(model);
+    free(memory);
+    free(s);
     return 0;
 }

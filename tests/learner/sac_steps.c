@@ -65,6 +65,17 @@ static void begin(struct steps *s, size_t B, size_t I, size_t A, size_t H)
             exit(1);
 }
 
+static void end(struct steps *s)
+{
+    for (size_t k = 0; k < SHARDS; k++)
+        sac_shard_free(s->shards[k]);
+    float *const arrays[] = {s->batch.input, s->batch.next_input, s->batch.judged, s->batch.next_judged,
+                             s->batch.reward, s->batch.goes_on};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        free(arrays[i]);
+    sac_release(&s->sac);
+}
+
 static void critics(void *context, size_t part, unsigned thread)
 {
     (void)thread;
@@ -197,13 +208,14 @@ static int measure(struct steps *s, int rounds, unsigned threads)
 
 int main(int argc, char **argv)
 {
-    struct steps *s = calloc(1, sizeof *s);
-    if (!s)
-        return 1;
+    struct steps s;
+    int status;
     if (argc == 2 && !strcmp(argv[1], "check"))
-        return check(s);
-    if (argc == 4 && !strcmp(argv[1], "time"))
-        return measure(s, atoi(argv[2]), (unsigned)atoi(argv[3]));
-    fprintf(stderr, "usage: sac_steps check | time N THREADS\n");
-    return 2;
+        status = check(&s);
+    else if (argc == 4 && !strcmp(argv[1], "time"))
+        status = measure(&s, atoi(argv[2]), (unsigned)atoi(argv[3]));
+    else
+        return fprintf(stderr, "usage: sac_steps check | time N THREADS\n"), 2;
+    end(&s);
+    return status;
 }
