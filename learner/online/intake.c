@@ -201,10 +201,10 @@ static int all_finite(const float *numbers, size_t count)
 static void add_row(struct intake *intake, struct told *told, const struct bel_explored *t)
 {
     size_t obs = intake->obs, act = intake->act, row = told->rows;
-    const float *before = told->next_observation + (row - 1) * obs;
     int begins = row == 0 || told->last[row - 1];
     int follows = begins ? t->first : !t->first && t->seq == told->last_seq + 1 &&
-                                          !memcmp(before, t->observation, obs * sizeof(float));
+                                          !memcmp(told->next_observation + (row - 1) * obs, t->observation,
+                                                  obs * sizeof(float));
     int finite = all_finite(t->observation, obs) && all_finite(t->action, act) &&
                  all_finite(t->next_observation, obs) && isfinite(t->reward);
     told->broken |= row == intake->steps || !follows || !finite || t->task != (row ? told->task : t->task);
