@@ -62,6 +62,7 @@ int train_state(struct train *train, size_t i, struct train_array *array)
 {
     struct train_list list = {0};
     list_array(&list, "counters", "F64", train->counters, COUNTERS);
+    list_array(&list, "experienced", "U64", train->experienced, train->options.envs);
     list_moments(&list, "inputs", &train->inputs);
     list_moments(&list, "observations", &train->observations);
     train->algorithm->state(train, &list);

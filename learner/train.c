@@ -33,7 +33,8 @@ static int build(struct train *train, char *why, size_t why_size)
     train->critic_dim = train->input_dim;
     if (o->critic_sees_task && o->kind != LEARN_ORACLE)
         train->critic_dim += world->task_dim;
-    if (!(train->pool = pool_start(o->threads)))
+    train->experienced = calloc(o->envs, sizeof *train->experienced);
+    if (!train->experienced || !(train->pool = pool_start(o->threads)))
         return -ENOMEM;
     error = moments_init(&train->inputs, train->input_dim, o->window * (double)train->rows);
     if (error == 0)
@@ -95,6 +96,7 @@ void train_free(struct train *train)
     moments_release(&train->observations);
     replay_release(&train->replay);
     model_free(train->model);
+    free(train->experienced);
     free(train);
 }
 

@@ -53,6 +53,7 @@ struct train {
     // rollout.N, each time anew. -EINTR: stopped, and nothing was done.
     int (*gather)(struct train *train, char *why, size_t why_size);
     void *gathering;                   // its own
+    uint64_t *experienced;             // of each environment, what was taken from a daemon last (intake.h)  (envs)
     struct pool *pool;
     struct train_report report;
 };

@@ -9,11 +9,11 @@
 #include <string.h>
 
 void intake_init(struct intake *intake, const struct world *world, size_t robots, int tasks_matter,
-                 struct replay *replay)
+                 struct replay *replay, uint64_t *used)
 {
     *intake = (struct intake){
         .world = world, .robots = robots, .obs = world->observation_dim, .act = world->action_dim,
-        .steps = world->horizon * world->episodes, .tasks_matter = tasks_matter, .replay = replay,
+        .steps = world->horizon * world->episodes, .tasks_matter = tasks_matter, .replay = replay, .used = used,
         .action_low = world->action_low, .action_high = world->action_high};
 }
 
@@ -129,9 +129,14 @@ void intake_begin(struct intake *intake, const char *model_digest)
 
 static int is_complete(const struct intake *intake, const struct round *round) { return round->rows == intake->steps; }
 
-// Is the session there already? (A worker that began anew made it again, with the same bits.)
+// A robot's sessions in order: by the iteration whose model they were made with, then by number.
+static uint64_t intake_key(const struct explore_name *name) { return (name->iteration << 24 | name->meta) + 1; }
+
+// Is the session there already, or was it used before? (A worker that began anew made it again, with the same bits.)
 static int is_double(const struct intake *intake, const struct told *told)
 {
+    if (told->name.robot < intake->robots && intake_key(&told->name) <= intake->used[told->name.robot])
+        return 1;
     for (const struct round *round = intake->rounds; round; round = round->next)
         for (const struct told *t = round->first; t; t = t->next)
             if (t->name.robot == told->name.robot && t->name.meta == told->name.meta && t->name.seed == told->name.seed &&
@@ -173,14 +178,14 @@ static int settle(struct intake *intake, struct told *told)
     counts->sessions++;
     if (told->broken) {
         counts->broken++;
+    } else if (told->named && is_double(intake, told)) {
+        counts->duplicates++;
     } else if (strcmp(told->model_digest, intake->model_digest)) {
         counts->stale++;
         to_basis(intake, told);
     } else if (intake->tasks_matter && !told->named) {
         counts->unnamed++;
         to_basis(intake, told);
-    } else if (told->named && is_double(intake, told)) {
-        counts->duplicates++;
     } else {
         return to_round(intake, told);
     }
@@ -275,6 +280,12 @@ size_t intake_rounds(struct intake *intake, struct round **rounds, size_t limit)
             for (const struct told *told = round->first; told; told = told->next)
                 to_basis(intake, told);
     }
+    for (size_t i = 0; i < count; i++)
+        for (const struct told *told = rounds[i]->first; told; told = told->next)
+            if (told->named && told->name.robot < intake->robots) {
+                uint64_t *used = &intake->used[told->name.robot], key = intake_key(&told->name);
+                *used = key > *used ? key : *used;
+            }
     qsort(rounds, count, sizeof *rounds, by_robot);
     return count;
 }

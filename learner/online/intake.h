@@ -46,6 +46,7 @@ struct intake {
     size_t robots, obs, act, steps;  // steps: of a round
     int tasks_matter;            // a session of which the task is not known is no use for the policy
     struct replay *replay;       // for what does not serve the policy; without slots: nowhere
+    uint64_t *used;              // of each robot, what the policy has had: intake_key of its newest session, or 0 (robots)
     float action_low, action_high;
     char model_digest[65];       // of the model being trained
     struct told *taking;         // pages of it are still to come
@@ -58,14 +59,14 @@ struct intake {
 
 // robots: of all workers together, as names of sessions tell.
 void intake_init(struct intake *intake, const struct world *world, size_t robots, int tasks_matter,
-                 struct replay *replay);
+                 struct replay *replay, uint64_t *used);
 void intake_release(struct intake *intake);
 // A new batch, of this model. What is left of the one before goes to the basis.
 void intake_begin(struct intake *intake, const char *model_digest);
 // For bel_experience. -ENOMEM.
 int intake_take(struct intake *intake, const struct bel_page *page);
 
-// The batch's complete rounds, by robot, at most `limit`; returns how many.
+// The batch's complete rounds, by robot, at most `limit`; returns how many. They count as used.
 size_t intake_rounds(struct intake *intake, struct round **rounds, size_t limit);
 // Finds a session's task, as its name tells; zeros if it does not. tasks: scratch for all robots.
 void intake_task(const struct intake *intake, struct told *told, struct explore_tasks *tasks);

@@ -264,6 +264,23 @@ static int check_options(const struct train *train, char *why, size_t why_size)
     return what ? -EINVAL : 0;
 }
 
+// The daemon may be on its way: it is tried for as long as it is waited for later.
+static int reach(struct online *online, char *why, size_t why_size)
+{
+    const struct options *o = &online->train->options;
+    const struct bel_options options = {.client = "bel-learn", .deadline_ms = DEADLINE_MS, .token_file = o->token_file};
+    double start = seconds();
+    for (int said = 0;; said = 1) {
+        int result = bel_connect(&online->bel, o->from, &options, why, why_size);
+        int again = (result == BEL_DISCONNECTED || result == BEL_TIMEOUT) && !*online->stop;
+        if (!again || seconds() - start > o->patience)
+            return result;
+        if (!said)
+            fprintf(stderr, "bel-learn: %s; trying again\n", why);
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    }
+}
+
 static int init(struct online *online, char *why, size_t why_size)
 {
     struct train *train = online->train;
@@ -281,13 +298,15 @@ static int init(struct online *online, char *why, size_t why_size)
     else
         snprintf(online->learner, sizeof online->learner, "bel-learn at %s, process %ld", host, (long)getpid());
     snprintf(online->name, sizeof online->name, "%s.%s", train->world->name, online->alias);
-    intake_init(&online->intake, train->world, o->envs, train->critic_dim > train->input_dim, &train->replay);
-    int result = bel_connect(&online->bel, o->from,
-                             &(struct bel_options){.client = "bel-learn", .deadline_ms = DEADLINE_MS,
-                                                   .token_file = o->token_file}, why, why_size);
+    intake_init(&online->intake, train->world, o->envs, train->critic_dim > train->input_dim, &train->replay,
+                train->experienced);
+    int result = reach(online, why, why_size);
     online->cursor.number = (uint64_t)train->counters[COUNT_EXPERIENCE];
     if (!result && train_iteration(train) == 0 && !online->cursor.number) {
-        result = bel_newest(online->bel, online->alias, online->learner, &online->cursor.number);
+        int said = 0;
+        while (passes(online, result = bel_newest(online->bel, online->alias, online->learner, &online->cursor.number)) &&
+               !*online->stop)
+            complain_once(online, &said);
         if (result)
             snprintf(why, why_size, "%s", bel_error(online->bel));
         train->counters[COUNT_EXPERIENCE] = (double)online->cursor.number;
