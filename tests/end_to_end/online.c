@@ -180,15 +180,13 @@ START_TEST(whatever_is_killed_meanwhile_the_bits_stay_the_same)
         struct process *whom = turn % 3 == 0 ? &daemon_.process : turn % 3 == 1 ? &learner : &workers[turn / 3 % 2];
         process_signal(whom, SIGKILL);
         process_wait(whom, PATIENCE_S);
-        if (whom == &daemon_.process) {
+        process_release(whom);
+        if (whom == &daemon_.process)
             daemon_restart(&daemon_);
-        } else {
-            process_release(whom);
-            if (whom == &learner)
-                start_learner(&learner, "point", ITERATIONS, "online.safetensors", 0, kept);
-            else
-                start_worker(turn / 3 % 2, "point", 1);
-        }
+        else if (whom == &learner)
+            start_learner(&learner, "point", ITERATIONS, "online.safetensors", 0, kept);
+        else
+            start_worker(turn / 3 % 2, "point", 1);
         killed++;
     }
     must_end_well(&learner);
