@@ -13,6 +13,7 @@
 enum {
     DEADLINE_MS = 30000,         // of a call; a daemon that is away for longer is waited for all the same
     WAIT_MS = 500,               // for experience, before it is looked whether to stop
+    LEASE_S = 3,                 // in which a daemon notices that a learner before us is gone
     CREDITS = 16,                // pages asked for ahead
     ENOUGH = -ECANCELED,         // the batch is complete: what comes after it stays in the log
 };
@@ -88,8 +89,9 @@ static int publish(struct online *online, char *why, size_t why_size)
     if (!error) {
         intake_begin(&online->intake, twin->digest);
         model_free(twin);
-        while (passes(online, error = bel_publish(online->bel, online->alias, online->learner, bytes, size)) &&
-               !*online->stop)
+        double start = seconds();
+        while (error = bel_publish(online->bel, online->alias, online->learner, bytes, size),
+               (passes(online, error) || (error == BEL_LIMIT && seconds() - start < LEASE_S)) && !*online->stop)
             complain_once(online, &said);
         if (error)
             snprintf(why, why_size, "the model of iteration %zu was not published: %s", train_iteration(train),

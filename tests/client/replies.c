@@ -163,8 +163,11 @@ START_TEST(steps_without_answer_are_limited_and_an_act_begins_again)
     bel_set_deadline(bel, 5);
     peer_refuse_links(peer, 1);
     peer_play(peer, PEER_CLOSE_BEFORE);
-    for (int i = 1; i < LIMIT; i++)  // one place is the observation's that the first step started from
-        ck_assert_int_eq(step(action, NULL), BEL_DISCONNECTED);
+    for (int i = 1; i < LIMIT; i++) {  // one place is the observation's that the first step started from
+        // On a busy machine 5 ms may be over before the link is seen to be broken.
+        int result = step(action, NULL);
+        ck_assert_msg(result == BEL_DISCONNECTED || result == BEL_TIMEOUT, "%d", result);
+    }
     ck_assert_uint_eq(bel_counters(bel).kept, LIMIT - 1);
     ck_assert_int_eq(step(action, NULL), BEL_LIMIT);
     ck_assert_ptr_nonnull(strstr(bel_error(bel), "kept_limit"));
