@@ -66,12 +66,20 @@ static void start(struct process *process, const char *directory, const char *co
     *process = (struct process){0};
     snprintf(process->path, sizeof process->path, "%s/output.%u", directory, number++);
     pid_t parent = getpid();
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     process->pid = fork();
     if (process->pid) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
         ck_assert_int_ge(process->pid, 0);
         return;
     }
-    // The child: ends with the test, however that ends. Nothing of check's here, whose lock another thread may have held.
+    // The child: ends with the test, however that ends. Nothing of check's here, whose lock another thread may have held,
+    // and whose handler would pass a signal that comes before execv on to the test.
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
