@@ -13,26 +13,13 @@
 // the sums can be those of `count` transitions within their bounds, which also keeps later arithmetic in range.
 
 #include "digest.h"
+#include "little.h"
 
 #include <errno.h>
 #include <string.h>
 
 enum { VERSION = 1, HEADER_SIZE = 40, ENTRY_SIZE = 16 };
 static const uint8_t MAGIC[4] = {'B', 'E', 'L', 'F'};
-
-static void put(uint8_t *out, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *in, size_t size)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++)
-        value |= (uint64_t)in[i] << 8 * i;
-    return value;
-}
 
 size_t belief_encoded_size(size_t features, size_t targets)
 {
@@ -42,18 +29,18 @@ size_t belief_encoded_size(size_t features, size_t targets)
 void belief_encode(uint8_t *out, const struct belief *belief)
 {
     memcpy(out, MAGIC, sizeof MAGIC);
-    put(out + 4, VERSION, 2);
-    put(out + 6, BELIEF_FRACTION_BITS, 2);
-    put(out + 8, belief->features, 4);
-    put(out + 12, belief->targets, 4);
-    put(out + 16, belief->count, 8);
-    put(out + 24, belief->digest.word[0], 8);
-    put(out + 32, belief->digest.word[1], 8);
+    little_put(out + 4, VERSION, 2);
+    little_put(out + 6, BELIEF_FRACTION_BITS, 2);
+    little_put(out + 8, belief->features, 4);
+    little_put(out + 12, belief->targets, 4);
+    little_put(out + 16, belief->count, 8);
+    little_put(out + 24, belief->digest.word[0], 8);
+    little_put(out + 32, belief->digest.word[1], 8);
     size_t entries = belief_entries(belief->features, belief->targets);
     for (size_t i = 0; i < entries; i++) {
-        put(out + HEADER_SIZE + ENTRY_SIZE * i, belief->low[i], 8);
+        little_put(out + HEADER_SIZE + ENTRY_SIZE * i, belief->low[i], 8);
         // In memory the low word carries a sign of its own, here the whole number does.
-        put(out + HEADER_SIZE + ENTRY_SIZE * i + 8, (uint64_t)belief->high[i] - (belief->low[i] >> 63), 8);
+        little_put(out + HEADER_SIZE + ENTRY_SIZE * i + 8, (uint64_t)belief->high[i] - (belief->low[i] >> 63), 8);
     }
 }
 
@@ -71,25 +58,25 @@ int belief_decode(struct belief *belief, const uint8_t *bytes, size_t size)
 {
     if (size < 6 || memcmp(bytes, MAGIC, sizeof MAGIC))
         return -EBADMSG;
-    if (get(bytes + 4, 2) != VERSION)
+    if (little_get(bytes + 4, 2) != VERSION)
         return -ENOTSUP;
-    if (size < HEADER_SIZE || get(bytes + 6, 2) != BELIEF_FRACTION_BITS)
+    if (size < HEADER_SIZE || little_get(bytes + 6, 2) != BELIEF_FRACTION_BITS)
         return -EBADMSG;
-    uint64_t D = get(bytes + 8, 4), d = get(bytes + 12, 4);
+    uint64_t D = little_get(bytes + 8, 4), d = little_get(bytes + 12, 4);
     if (D > BELIEF_FEATURES_LIMIT || d > BELIEF_TARGETS_LIMIT || size != belief_encoded_size(D, d))
         return -EBADMSG;
     if (D != belief->features || d != belief->targets)
         return -EINVAL;
 
-    uint64_t count = get(bytes + 16, 8);
+    uint64_t count = little_get(bytes + 16, 8);
     if (count > BELIEF_COUNT_LIMIT)
         return -EBADMSG;
-    struct digest claimed = {{get(bytes + 24, 8), get(bytes + 32, 8)}}, digest = digest_of_count(count);
+    struct digest claimed = {{little_get(bytes + 24, 8), little_get(bytes + 32, 8)}}, digest = digest_of_count(count);
     const uint8_t *entry = bytes + HEADER_SIZE;
     for (size_t c = 0; c < D + d; c++) {
         for (size_t r = c; r < D + d; r++, entry += ENTRY_SIZE) {
-            uint64_t low = get(entry, 8);
-            int64_t high = (int64_t)get(entry + 8, 8);
+            uint64_t low = little_get(entry, 8);
+            int64_t high = (int64_t)little_get(entry + 8, 8);
             if (!possible(low, high, count, r == c, r >= D, c >= D))
                 return -EBADMSG;
             digest = digest_sum(digest, digest_of_entry(r, c, low, high + (int64_t)(low >> 63)));
@@ -103,8 +90,8 @@ int belief_decode(struct belief *belief, const uint8_t *bytes, size_t size)
     belief->wide = 0;
     entry = bytes + HEADER_SIZE;
     for (size_t i = 0; i < belief_entries(D, d); i++, entry += ENTRY_SIZE) {
-        belief->low[i] = get(entry, 8);
-        belief->high[i] = (int64_t)(get(entry + 8, 8) + (belief->low[i] >> 63));
+        belief->low[i] = little_get(entry, 8);
+        belief->high[i] = (int64_t)(little_get(entry + 8, 8) + (belief->low[i] >> 63));
         belief->wide |= belief->high[i] != 0;
     }
     return 0;

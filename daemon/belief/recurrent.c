@@ -4,6 +4,7 @@
 
 #include "daemon/linalg/kernels.h"
 #include "digest.h"
+#include "little.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,43 +53,29 @@ void recurrent_restore(struct recurrent *recurrent, const struct recurrent *befo
     recurrent->digest = before->digest;
 }
 
-static void put(uint8_t *out, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *in, size_t size)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++)
-        value |= (uint64_t)in[i] << 8 * i;
-    return value;
-}
-
 size_t recurrent_encoded_size(size_t width) { return HEADER_SIZE + sizeof(float) * width; }
 
 void recurrent_encode(uint8_t *out, const struct recurrent *recurrent)
 {
     memcpy(out, MAGIC, sizeof MAGIC);
-    put(out + 4, VERSION, 2);
-    put(out + 6, 0, 2);
-    put(out + 8, recurrent->width, 4);
-    put(out + 12, 0, 4);
-    put(out + 16, recurrent->count, 8);
-    put(out + 24, recurrent->through, 8);
-    put(out + 32, recurrent->digest.word[0], 8);
-    put(out + 40, recurrent->digest.word[1], 8);
+    little_put(out + 4, VERSION, 2);
+    little_put(out + 6, 0, 2);
+    little_put(out + 8, recurrent->width, 4);
+    little_put(out + 12, 0, 4);
+    little_put(out + 16, recurrent->count, 8);
+    little_put(out + 24, recurrent->through, 8);
+    little_put(out + 32, recurrent->digest.word[0], 8);
+    little_put(out + 40, recurrent->digest.word[1], 8);
     for (size_t i = 0; i < recurrent->width; i++) {
         uint32_t bits;
         memcpy(&bits, &recurrent->state[i], sizeof bits);
-        put(out + HEADER_SIZE + sizeof bits * i, bits, sizeof bits);
+        little_put(out + HEADER_SIZE + sizeof bits * i, bits, sizeof bits);
     }
 }
 
 static float get_float(const uint8_t *in)
 {
-    uint32_t bits = (uint32_t)get(in, sizeof bits);
+    uint32_t bits = (uint32_t)little_get(in, sizeof bits);
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -98,18 +85,18 @@ int recurrent_decode(struct recurrent *recurrent, const uint8_t *bytes, size_t s
 {
     if (size < 6 || memcmp(bytes, MAGIC, sizeof MAGIC))
         return -EBADMSG;
-    if (get(bytes + 4, 2) != VERSION)
+    if (little_get(bytes + 4, 2) != VERSION)
         return -ENOTSUP;
-    if (size < HEADER_SIZE || get(bytes + 6, 2) != 0 || get(bytes + 12, 4) != 0)
+    if (size < HEADER_SIZE || little_get(bytes + 6, 2) != 0 || little_get(bytes + 12, 4) != 0)
         return -EBADMSG;
-    uint64_t width = get(bytes + 8, 4);
+    uint64_t width = little_get(bytes + 8, 4);
     if (width < 1 || width > RECURRENT_WIDTH_LIMIT || size != recurrent_encoded_size(width))
         return -EBADMSG;
     if (width != recurrent->width)
         return -EINVAL;
 
     float state[RECURRENT_WIDTH_LIMIT];
-    uint64_t count = get(bytes + 16, 8), through = get(bytes + 24, 8);
+    uint64_t count = little_get(bytes + 16, 8), through = little_get(bytes + 24, 8);
     int is_zero = 1;
     for (size_t i = 0; i < width; i++) {
         state[i] = get_float(bytes + HEADER_SIZE + sizeof(float) * i);
@@ -120,7 +107,7 @@ int recurrent_decode(struct recurrent *recurrent, const uint8_t *bytes, size_t s
     // Numbers ascend from 1, so no fewer than `count` of them reach `through`; and nothing comes of nothing.
     if (count > through || (count == 0 && (through != 0 || !is_zero)))
         return -EBADMSG;
-    struct digest claimed = {{get(bytes + 32, 8), get(bytes + 40, 8)}};
+    struct digest claimed = {{little_get(bytes + 32, 8), little_get(bytes + 40, 8)}};
     if (!digest_equal(claimed, digest_of_state(count, through, state, width)))
         return -EBADMSG;
 
