@@ -326,6 +326,18 @@ void actor_hold_sd(struct actor *actor, double low)
         actor->trainee.parameters[i] = (real)fmax((double)actor->trainee.parameters[i], log(low));
 }
 
+int actor_epoch_ends(struct ppo_report *report, const struct ppo_settings *settings, size_t batches)
+{
+    double share = 1 / (double)batches;
+    report->actor_loss *= share;
+    report->entropy *= share;
+    report->divergence *= share;
+    report->clipped *= share;
+    report->actor_norm *= share;
+    report->epochs++;
+    return settings->divergence_limit > 0 && report->divergence > settings->divergence_limit;
+}
+
 int actor_update(struct actor *actor, const struct experience *experience, const struct ppo_settings *settings,
                  double rate, struct random_stream *stream, struct ppo_scratch *scratch, struct ppo_report *report)
 {
@@ -344,14 +356,7 @@ int actor_update(struct actor *actor, const struct experience *experience, const
             actor_hold_sd(actor, settings->sd_low);
             report->actor_norm += norm;
         }
-        double share = 1 / (double)batches;
-        report->actor_loss *= share;
-        report->entropy *= share;
-        report->divergence *= share;
-        report->clipped *= share;
-        report->actor_norm *= share;
-        report->epochs++;
-        if (settings->divergence_limit > 0 && report->divergence > settings->divergence_limit)
+        if (actor_epoch_ends(report, settings, batches))
             break;
     }
     return 0;

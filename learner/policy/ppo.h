@@ -77,6 +77,9 @@ int actor_update(struct actor *actor, const struct experience *experience, const
 int critic_update(struct critic *critic, const struct experience *experience, const struct ppo_settings *settings,
                   double rate, struct random_stream *stream, struct ppo_scratch *scratch, struct ppo_report *report);
 
+// What an epoch of the actor added up over its batches becomes means; whether it moved too far for another.
+int actor_epoch_ends(struct ppo_report *report, const struct ppo_settings *settings, size_t batches);
+
 // One minibatch of the experience's rows `index` (B): the loss and its gradient in trainee.gradient.
 double actor_loss(struct actor *actor, const struct experience *experience, const uint32_t *index, size_t B,
                   const struct ppo_settings *settings, struct ppo_scratch *scratch, struct ppo_report *report);

@@ -131,14 +131,7 @@ int recurrent_update(struct recurrent_scratch *s, struct train *train, const str
             actor_hold_sd(actor, settings->sd_low);
             trainee_step(encoder, rate, settings->norm_limit, settings->epsilon, &norm);
         }
-        double share = 1 / (double)batches;
-        report->actor_loss *= share;
-        report->entropy *= share;
-        report->divergence *= share;
-        report->clipped *= share;
-        report->actor_norm *= share;
-        report->epochs++;
-        if (settings->divergence_limit > 0 && report->divergence > settings->divergence_limit)
+        if (actor_epoch_ends(report, settings, batches))
             break;
     }
     return 0;
