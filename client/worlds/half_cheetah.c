@@ -113,12 +113,6 @@ static void sample_nothing(struct random_stream *stream, double *task)
     (void)stream, (void)task;
 }
 
-static int ideal_nothing(const float *observation, const float *action, const float *next_observation, double *task)
-{
-    (void)observation, (void)action, (void)next_observation, (void)task;
-    return 0;
-}
-
 static void sample_dir(struct random_stream *stream, double *task)
 {
     *task = random_below(stream, 2) ? 1 : -1;
@@ -193,5 +187,5 @@ const struct world half_cheetah = {
     .horizon = 1000, .episodes = 1, .discount = 0.99,
     .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
     .open = open_plain, .close = mechanism_close, .sample_task = sample_nothing, .reset = mechanism_reset,
-    .step = step_plain, .ideal_task = ideal_nothing,
+    .step = step_plain, .ideal_task = mechanism_no_ideal_task,
 };

@@ -44,3 +44,7 @@ double mechanism_contact_square(const struct world_instance *instance, double li
 // 0, or -EIO: the action is no number, so large that its cost is none, or the simulation diverged. Nothing is
 // observed yet.
 int mechanism_act(struct world_instance *instance, const float *action, double scale, double *square);
+
+// For families in which every task wants the same, so that no transition tells one.
+int mechanism_no_ideal_task(const float *observation, const float *action, const float *next_observation,
+                            double *task);

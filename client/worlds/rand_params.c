@@ -131,19 +131,12 @@ static void sample_walker(struct random_stream *stream, double *task)
     sample(stream, task, WALKER_TASK);
 }
 
-// Every task wants the same.
-static int ideal_task(const float *observation, const float *action, const float *next_observation, double *task)
-{
-    (void)observation, (void)action, (void)next_observation, (void)task;
-    return 0;
-}
-
 // What both worlds have in common.
 #define RAND_PARAMS \
     .horizon = 200, .episodes = 2, .discount = 0.97, .action_low = -1, .action_high = 1, \
     .step_seconds = FRAME_SKIP * 0.004, \
     .task_names = {"exponent of each mass, inertia, damping and friction"}, \
-    .close = mechanism_close, .reset = mechanism_reset, .ideal_task = ideal_task
+    .close = mechanism_close, .reset = mechanism_reset, .ideal_task = mechanism_no_ideal_task
 
 const struct world hopper_params = {
     RAND_PARAMS,
