@@ -41,10 +41,16 @@ static size_t encode(struct server *server, const struct wire_envelope *reply)
     }
 }
 
+// The disk may get there while earlier replies still lie here.
+static int may_go_out(const struct server *server, const struct connection *connection, uint64_t position)
+{
+    return !server->queue || (position <= store_durable(server->queue) && connection->deferred == 0);
+}
+
 void durable_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply,
                    uint64_t position, uint64_t durable_seq, uint64_t now_us)
 {
-    if (!server->queue || position <= store_durable(server->queue)) {
+    if (may_go_out(server, connection, position)) {
         server_reply(server, connection, reply);
         return;
     }
@@ -66,7 +72,7 @@ void durable_reply_action(struct server *server, struct connection *connection, 
                           struct session *session)
 {
     uint64_t durable_seq = reply->action.durable_seq = session_durable_seq(server, session);
-    if (!server->queue || server->durability != WIRE_DURABILITY_ALWAYS || session_is_durable(server, session)) {
+    if (server->durability != WIRE_DURABILITY_ALWAYS || may_go_out(server, connection, session->position)) {
         server_reply(server, connection, reply);
         return;
     }

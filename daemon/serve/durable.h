@@ -5,7 +5,8 @@
 
 #include "server.h"
 
-// Sends the reply when the log is at `position`: at once if it is there, or if there is no log.
+// Sends the reply when the log is at `position`: at once if it is there, or if there is no log. It never overtakes one
+// that the connection waits for.
 void durable_reply(struct server *server, struct connection *connection, const struct wire_envelope *reply,
                    uint64_t position, uint64_t durable_seq, uint64_t now_us);
 // The answer to a Step or Act: tells how far the disk is; it waits only where the daemon is to do so always.

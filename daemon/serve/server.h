@@ -9,7 +9,8 @@
 //
 // Requests other than Step and Act are answered when they are read; Steps and Acts wait for the end of the turn
 // and are answered together. Replies of one connection come in the order of its requests, except that Steps to
-// different models may overtake each other.
+// different models may overtake each other, and that what waits for the disk or for a session to come is overtaken by
+// what needs neither.
 //
 // One thread. After a connection and its sessions are set up, a step allocates nothing.
 

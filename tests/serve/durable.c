@@ -280,6 +280,34 @@ START_TEST(a_client_with_many_replies_under_way_waits_for_them)
 }
 END_TEST
 
+START_TEST(a_reply_that_need_not_wait_does_not_overtake_one_that_does)
+{
+    life_forget_caller(&life);
+    world.options.durability = WIRE_DURABILITY_ALWAYS;
+    world_restart(&world);
+    life_open(&life);
+    life_act(&life);
+    life.seq++;
+    life_expect(&life, 0, life.seq);
+    struct wire_envelope step = robot_step(&life.robot, life.handle, life.seq), reply;
+    peer_send(&life.caller, step);
+    server_turn(world.server, peer_now_us);
+    const struct session *session = session_find(&world.server->sessions, "robot");
+    for (int i = 0; i < 100000 && !session_is_durable(world.server, session); i++)
+        usleep(100);
+    ck_assert(session_is_durable(world.server, session));
+    ck_assert_uint_eq(life.caller.connection->deferred, 1);  // the disk is there, and nobody has looked since
+    peer_send(&life.caller, step);
+    peer_turn(world.server, (struct caller *[]){&life.caller}, 1);
+    static const enum wire_status in_order[] = {WIRE_STATUS_ABSORBED, WIRE_STATUS_DUPLICATE};
+    for (int i = 0; i < 2; i++) {
+        ck_assert(peer_reply(&life.caller, &reply));
+        ck_assert_int_eq(reply.kind, WIRE_ACTION);
+        ck_assert_int_eq(reply.action.status, in_order[i]);
+    }
+}
+END_TEST
+
 START_TEST(a_full_disk_is_told_and_loses_nothing)
 {
     life_forget_caller(&life);
@@ -427,6 +455,7 @@ int main(void)
     SUITE_TEST_WITH(suite, durable_seq_follows_the_disk, set_up, tear_down);
     SUITE_TEST_WITH(suite, always_means_on_disk_before_the_answer, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_client_with_many_replies_under_way_waits_for_them, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_reply_that_need_not_wait_does_not_overtake_one_that_does, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_full_disk_is_told_and_loses_nothing, set_up, tear_down);
     SUITE_TEST_WITH(suite, a_broken_disk_keeps_nobody_waiting, set_up, tear_down);
     SUITE_TEST_WITH(suite, forgotten_is_forgotten_on_disk_too, set_up, tear_down);
