@@ -92,17 +92,21 @@ static int read_file(const char *path, uint8_t **bytes, size_t *size, char *why,
 }
 
 // The first option that differs, as a sentence.
-static int compare_options(const char *path, const char *ours, const char *theirs, char *why, size_t why_size)
+static int compare_options(const struct options *options, const char *path, const char *ours, const char *theirs,
+                           char *why, size_t why_size)
 {
     while (*ours || *theirs) {
-        size_t a = strcspn(ours, "\n"), b = strcspn(theirs, "\n");
-        if (a != b || memcmp(ours, theirs, a)) {
-            snprintf(why, why_size, "the checkpoint %s was made with other options: %.*s there, %.*s now", path,
-                     (int)b, theirs, (int)a, ours);
+        char a[200], b[200];
+        snprintf(a, sizeof a, "%.*s", (int)strcspn(ours, "\n"), ours);
+        snprintf(b, sizeof b, "%.*s", (int)strcspn(theirs, "\n"), theirs);
+        if (!options_agree(options, a, b)) {
+            snprintf(why, why_size, "the checkpoint %s was made with other options: %s there, %s now", path, b, a);
             return -EINVAL;
         }
-        ours += a + (ours[a] == '\n');
-        theirs += b + (theirs[b] == '\n');
+        ours += strcspn(ours, "\n");
+        theirs += strcspn(theirs, "\n");
+        ours += *ours == '\n';
+        theirs += *theirs == '\n';
     }
     return 0;
 }
@@ -136,7 +140,7 @@ static int check(struct train *train, const char *path, const struct safetensors
         return -ENOTSUP;
     }
     char *ours = options_describe(&train->options);
-    int error = ours ? compare_options(path, ours, theirs, why, why_size) : -ENOMEM;
+    int error = ours ? compare_options(&train->options, path, ours, theirs, why, why_size) : -ENOMEM;
     free(ours);
     if (error)
         return error;

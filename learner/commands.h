@@ -15,6 +15,9 @@ int report_command(int argc, char **argv);
 int export_command(int argc, char **argv);
 int study_command(int argc, char **argv);
 
+void train_help(int argc, char **argv);  // of the arguments after train, if they make sense; of any training otherwise
+void worlds_help(void);
+
 // Says it on standard error, after the program's name; returns 1.
 __attribute__((format(printf, 1, 2))) int fail(const char *format, ...);
 

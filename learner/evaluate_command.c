@@ -2,6 +2,8 @@
 
 #include "commands.h"
 
+#include "arguments.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -133,41 +135,28 @@ int load_oracle(struct model **oracle, const char *path, const struct world *wor
 
 int evaluate_command(int argc, char **argv)
 {
-    const char *path = NULL, *oracle_path = NULL;
-    struct evaluations all = {.tasks = 256, .seed = 1};
-    unsigned threads = 0;
-    int json = 0;
-    for (int i = 2; i < argc; i++) {
-        char *end = NULL;
-        if (strncmp(argv[i], "--", 2) && !path) {
-            path = argv[i];
-            continue;
-        }
-        if (!strcmp(argv[i], "--json")) {
-            json = 1;
-            continue;
-        }
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (!strcmp(argv[i], "--oracle") && *value)
-            oracle_path = argv[++i];
-        else if (!strcmp(argv[i], "--tasks"))
-            all.tasks = strtoull(argv[++i] ? value : "", &end, 10);
-        else if (!strcmp(argv[i], "--seed"))
-            all.seed = strtoull(argv[++i] ? value : "", &end, 10);
-        else if (!strcmp(argv[i], "--threads"))
-            threads = (unsigned)strtoul(argv[++i] ? value : "", &end, 10);
-        else
-            return fail("%s is not an option of evaluate, or lacks its value (see bel-learn --help)", argv[i]), 2;
-        if (end && (!*value || *end || *value == '-'))
-            return fail("%s takes a whole number, not \"%s\"", argv[i - 1], value), 2;
-    }
-    if (!path || all.tasks < 1 || all.tasks > 1000000)
-        return fail("evaluate which model, on how many tasks? (see bel-learn --help)"), 2;
+    const char *oracle_path = NULL;
+    uint64_t tasks = 256, seed = 1, threads = 0;
+    int json = 0, status;
+    const struct argument arguments[] = {
+        {"--tasks", 'u', &tasks, 1, 1e6, "N", "how many (256)"},
+        {"--seed", 'u', &seed, 0, 0x1p53, "S", "which (1)"},
+        {"--oracle", 't', &oracle_path, 0, 0, "MODEL", "an oracle, played on the same tasks"},
+        {"--threads", 'u', &threads, 0, 256, "T", "0: one for each processor"},
+        {"--json", 'f', &json, 0, 0, NULL, "one JSON line instead of a table"},
+    };
+    const struct command_line line = {
+        "evaluate", "bel-learn evaluate plays a model, with its mean action, on tasks that training never draws.\n\n"
+        "    bel-learn evaluate MODEL [options]", "which model?", 1, 1, arguments, sizeof arguments / sizeof *arguments};
+    if (arguments_read(&line, argc, argv, &status) < 0)
+        return status;
+    const char *path = argv[2];
+    struct evaluations all = {.tasks = (size_t)tasks, .seed = seed};
 
     char why[WHY];
     struct model *model = NULL, *oracle = NULL;
     struct pool *pool = NULL;
-    int status = 1;
+    status = 1;
     if (model_load(&model, path, why, sizeof why))
         return fail("%s", why);
     const struct world *world = world_find(model->world);
@@ -177,8 +166,8 @@ int evaluate_command(int argc, char **argv)
     }
     if (load_oracle(&oracle, oracle_path, world))
         goto done;
-    if (!(pool = pool_start(threads))) {
-        fail("cannot start %u threads", threads);
+    if (!(pool = pool_start((unsigned)threads))) {
+        fail("cannot start %u threads", (unsigned)threads);
         goto done;
     }
     if (evaluations_make(&all, world, model, oracle, pool))

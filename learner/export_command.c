@@ -2,6 +2,7 @@
 
 #include "commands.h"
 
+#include "arguments.h"
 #include "onnx/agent_graph.h"
 
 #include <errno.h>
@@ -11,18 +12,20 @@
 
 int export_command(int argc, char **argv)
 {
-    const char *path = NULL, *directory = NULL;
+    const char *directory = NULL;
     char why[WHY];
-    for (int i = 2; i < argc; i++) {
-        if (!strcmp(argv[i], "--onnx") && i + 1 < argc)
-            directory = argv[++i];
-        else if (strncmp(argv[i], "--", 2) && !path)
-            path = argv[i];
-        else
-            return fail("%s is not an option of export, or lacks its value (see bel-learn --help)", argv[i]), 2;
-    }
-    if (!path || !directory)
-        return fail("export which model, and --onnx into which directory? (see bel-learn --help)"), 2;
+    int status;
+    const struct argument arguments[] = {
+        {"--onnx", 't', &directory, 0, 0, "DIR", "where policy.onnx and belief.onnx go; it is made if it is not there"},
+    };
+    const struct command_line line = {
+        "export", "bel-learn export writes a model as ONNX graphs (docs/model.md).\n\n"
+        "    bel-learn export MODEL --onnx DIR", "which model?", 1, 1, arguments, sizeof arguments / sizeof *arguments};
+    if (arguments_read(&line, argc, argv, &status) < 0)
+        return status;
+    const char *path = argv[2];
+    if (!directory)
+        return fail("export --onnx into which directory? (see bel-learn export --help)"), 2;
     struct model *model;
     if (model_load(&model, path, why, sizeof why))
         return fail("%s", why);

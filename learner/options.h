@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct world;
 
@@ -127,17 +128,35 @@ struct option_row {
     char type;                   // 'u' a whole number, 'f' a number, 'c' the place of one of some words
     size_t offset;               // in struct options
     double low, high;            // bounds
+    unsigned readers;            // which pairs of model kind and algorithm read it
     const char *help;
 };
-const struct option_row *options_row(size_t i);  // NULL past the last
+const struct option_row *options_row(size_t i);               // NULL past the last
+const struct option_row *options_find_row(const char *name);  // NULL: there is none
+
+int options_read(const struct option_row *row, enum learn_kind kind, enum learn_algorithm algorithm);  // 0 or 1
+// " of ppo", " of varibad and rl2", " of glibrl with ppo"; nothing if all do.
+void options_tell_readers(FILE *out, const struct option_row *row);
+// 0; or, of an option that is not read, -EINVAL with a sentence.
+int options_refuse_unread(const struct option_row *row, enum learn_kind kind, enum learn_algorithm algorithm, char *why,
+                          size_t why_size);
 
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm);
-// The arguments after `train`. 0; or -EINVAL with a sentence.
+// The arguments after `train`. 0; or -EINVAL with a sentence: also for an option that would do nothing, as the model kind
+// or the algorithm does not read it.
 int options_parse(struct options *options, int argc, char **argv, char *why, size_t why_size);
-void options_help(void);
+
+int options_number(double *value, const char *text);    // finite. 0 or -EINVAL
+int options_whole(uint64_t *value, const char *text);   // up to 2^53; 1e7 is one. 0 or -EINVAL
+int options_set(struct options *options, const struct option_row *row, const char *text, char *why, size_t why_size);
+// A choice by its word. Width 0: all digits.
+void options_print(FILE *out, const struct options *options, const struct option_row *row, int width);
 
 // What must be the same for a resumed run to go on with the same bits, as lines of name=value (malloc'ed).
 char *options_describe(const struct options *options);
+// Whether two lines of descriptions, without their ends, say the same of a training with these options: also when they
+// differ in what it never reads, or by a number that was allowed above today's limit, which was the limit.
+int options_agree(const struct options *options, const char *ours, const char *theirs);
 const char *learn_kind_name(enum learn_kind kind);
 const char *learn_algorithm_name(enum learn_algorithm algorithm);

@@ -2,6 +2,7 @@
 
 #include "commands.h"
 
+#include "arguments.h"
 #include "events.h"
 #include "online/online.h"
 #include "train.h"
@@ -230,6 +231,11 @@ int train_command(int argc, char **argv)
 {
     struct options options;
     char why[WHY];
+    for (int i = 2; i < argc; i++)
+        if (asks_for_help(argv[i])) {
+            train_help(i - 2, argv + 2);
+            return 0;
+        }
     if (options_parse(&options, argc - 2, argv + 2, why, sizeof why)) {
         fail("%s", why);
         return 2;

@@ -68,11 +68,10 @@ static size_t best_probe(const double *K, size_t P, double noise)
 static int choose_for_head(struct train *train, enum head_kind kind)
 {
     struct glibrl *own = train->inferring;
-    enum { CANDIDATES_LIMIT = 1024 };
     const struct replay *r = &train->replay;
     struct basis *basis = &own->basis[kind];
     size_t D = basis->features, inputs = basis_inputs(train, kind), obs = r->observation_dim, act = r->action_dim;
-    size_t P = train->options.probe_pool < CANDIDATES_LIMIT ? train->options.probe_pool : CANDIDATES_LIMIT;
+    size_t P = train->options.probe_pool;
     double *C = calloc(D * D + 2 * P * D + P * P, sizeof *C);
     size_t *rows = calloc(P, sizeof *rows);
     if (!C || !rows || between_tasks(train, kind, C)) {

@@ -3,6 +3,7 @@
 #include "experiment.h"
 
 #include "ini_file.h"
+#include "learner/nearest.h"
 #include "learner/options.h"
 #include "client/worlds/world.h"
 
@@ -68,8 +69,8 @@ static int check_section(const struct expansion *e, const struct ini_section *se
         return 0;
     char word[INI_NAME];
     snprintf(word, sizeof word, "%.*s", (int)strcspn(section->name, " "), section->name);
-    const char *nearest = ini_nearest(section->name, names, COUNT(names));
-    if (!nearest && ini_nearest(word, &names[2], 1))
+    const char *nearest = nearest_name(section->name, names, COUNT(names));
+    if (!nearest && nearest_name(word, &names[2], 1))
         nearest = names[2];
     return mistake(e, section->line, "there is no section [%s]; %s%s%s", section->name,
                    nearest ? "was it to be [" : "there are [experiment], [every cell], [cells] and [cells NAME",
@@ -102,12 +103,12 @@ static int check_key(const struct expansion *e, const struct ini_section *sectio
         return 0;
     if (cells && is_one_of(key->name, taken, COUNT(taken)))
         return mistake(e, key->line, "%s: bel-learn experiment sees to that itself", key->name);
-    const char *nearest = ini_nearest(key->name, names, count);
+    const char *nearest = nearest_name(key->name, names, count);
     if (nearest)
         return mistake(e, key->line, "%s: there is no such key in [%s]; was it to be %s?", key->name, section->name,
                        nearest);
     return mistake(e, key->line, "%s: there is no such key in [%s]; %s", key->name, section->name,
-                   cells ? "there are worlds, models, algorithms, seeds and the options of bel-learn --help"
+                   cells ? "there are worlds, models, algorithms, seeds and the options of bel-learn train --help"
                          : "there are title, about and budget");
 }
 
@@ -235,6 +236,18 @@ static int alphabetical(const void *a, const void *b)
     return strcmp(((const struct cell_setting *)a)->key, ((const struct cell_setting *)b)->key);
 }
 
+// An option that another cell of the section reads is no mistake in one that does not.
+static int is_unread(const struct experiment_cell *cell, const char *name)
+{
+    const struct option_row *row = options_find_row(name);
+    int kind = 0, algorithm = 0;
+    while (strcmp(cell->model, learn_kind_name((enum learn_kind)kind)))
+        kind++;
+    while (strcmp(cell->algorithm, learn_algorithm_name((enum learn_algorithm)algorithm)))
+        algorithm++;
+    return row && !options_read(row, (enum learn_kind)kind, (enum learn_algorithm)algorithm);
+}
+
 static int add_settings(struct experiment_cell *cell, const struct expansion *e, const struct ini_section *section,
                         const struct ini_section *shadow)
 {
@@ -246,6 +259,7 @@ static int add_settings(struct experiment_cell *cell, const struct expansion *e,
             return mistake(e, key->line, "%s: more than %d options", key->name, CELL_SETTINGS);
         struct cell_setting *setting = &cell->settings[cell->count++];
         setting->line = key->line;
+        setting->unread = is_unread(cell, key->name);
         snprintf(setting->key, sizeof setting->key, "%s", key->name);
         if (strlen(key->value) >= sizeof setting->value)
             return mistake(e, key->line, "%s: longer than %zu letters", key->name, sizeof setting->value - 1);
@@ -326,6 +340,30 @@ static int add_cell(const struct expansion *e, const struct ini_section *section
     return error || (error = add_settings(cell, e, section, NULL)) ? error : check_cell(e, cell);
 }
 
+// A key that stands in some cells' settings and is read by none of them would be believed to do something.
+static int check_read(const struct expansion *e, const struct ini_key *key)
+{
+    const struct experiment_cell *has = NULL;
+    for (size_t i = 0; i < e->experiment->count; i++) {
+        const struct experiment_cell *cell = &e->experiment->cells[i];
+        for (size_t k = 0; k < cell->count; k++)
+            if (cell->settings[k].line == key->line) {
+                if (!cell->settings[k].unread)
+                    return 0;
+                has = cell;
+            }
+    }
+    if (!has)
+        return 0;
+    char readers[200] = "";
+    FILE *out = fmemopen(readers, sizeof readers, "w");
+    if (!out)
+        return -ENOMEM;
+    options_tell_readers(out, options_find_row(key->name));
+    fclose(out);
+    return mistake(e, key->line, "%s: an option%s, and no cell reads it (%s does not)", key->name, readers, has->name);
+}
+
 static int expand(const struct expansion *e, const struct ini_section *section, const struct ini_section *every)
 {
     static const char *const otherwise[LISTS] = {"", "glibrl", "ppo", "1"};
@@ -398,6 +436,9 @@ int experiment_read(struct experiment **result, const char *path, char *why, siz
             sections++;
             error = expand(&e, &file->sections[i], ini_find_section(file, "every cell"));
         }
+    for (size_t i = 0; i < file->count && !error; i++)
+        for (size_t k = 0; k < file->sections[i].count && !error; k++)
+            error = check_read(&e, &file->sections[i].keys[k]);
     if (!error && !sections)
         error = mistake(&e, 1, "there is no section [cells], so there is nothing to train");
     ini_free(file);
@@ -446,6 +487,8 @@ size_t cell_arguments(const struct experiment_cell *cell, char option[CELL_SETTI
     argv[argc++] = "--seed";
     argv[argc++] = cell->seed;
     for (size_t i = 0; i < cell->count; i++) {
+        if (cell->settings[i].unread)
+            continue;
         snprintf(option[i], sizeof option[i], "--%s", cell->settings[i].key);
         argv[argc++] = option[i];
         argv[argc++] = cell->settings[i].value;

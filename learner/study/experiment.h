@@ -20,8 +20,8 @@
 //     prior-noise = 0.001
 //
 // Each [cells] section is the product of its worlds, models, algorithms and seeds; what it does not say, [every cell]
-// says. Every other key is an option of `bel-learn train`, checked by the same code. The second word of a section
-// names a variant.
+// says. Every other key is an option of `bel-learn train`, checked by the same code; at least one of the cells it is said
+// for must read it. The second word of a section names a variant.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +31,7 @@ enum { EXPERIMENT_CELLS_LIMIT = 4096, CELL_SETTINGS = 64 };
 struct cell_setting {
     char key[48], value[80];
     unsigned line;
+    int unread;                      // by the cell's model and algorithm: stays out of its command
 };
 
 struct experiment_cell {

@@ -2,6 +2,7 @@
 
 #include "learner/commands.h"
 
+#include "learner/arguments.h"
 #include "live.h"
 
 #include <errno.h>
@@ -12,43 +13,32 @@
 
 struct wishes {
     const char *file, *out, *only;
-    unsigned jobs;
+    uint64_t jobs;
     int list, json, replace;
 };
 
-static int parse(struct wishes *wishes, int argc, char **argv)
+// 0; or -1 with what to exit with in status.
+static int parse(struct wishes *wishes, int argc, char **argv, int *status)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    *wishes = (struct wishes){.out = "results", .jobs = processors > 0 ? (unsigned)processors : 1};
-    for (int i = 2; i < argc; i++) {
-        const struct { const char *name; int *at; } flags[] = {
-            {"--list", &wishes->list}, {"--json", &wishes->json}, {"--replace", &wishes->replace},
-        };
-        int is_flag = 0;
-        for (size_t f = 0; f < sizeof flags / sizeof *flags; f++)
-            if (!strcmp(argv[i], flags[f].name))
-                is_flag = *flags[f].at = 1;
-        if (is_flag)
-            continue;
-        if (strncmp(argv[i], "--", 2) && !wishes->file) {
-            wishes->file = argv[i];
-            continue;
-        }
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        char *end = NULL;
-        if (value && !strcmp(argv[i], "--out"))
-            wishes->out = value;
-        else if (value && !strcmp(argv[i], "--only"))
-            wishes->only = value;
-        else if (value && !strcmp(argv[i], "--jobs"))
-            wishes->jobs = (unsigned)strtoul(value, &end, 10);
-        else
-            return fail("%s is not an option of experiment, or lacks its value (see bel-learn --help)", argv[i]), 2;
-        i++;
-        if (end && (*end || wishes->jobs < 1 || wishes->jobs > 1024 || *value == '-'))
-            return fail("--jobs takes a whole number from 1 to 1024, not \"%s\"", value), 2;
-    }
-    return wishes->file ? 0 : (fail("run the experiment of which file? (see bel-learn --help)"), 2);
+    *wishes = (struct wishes){.out = "results", .jobs = processors > 0 ? (uint64_t)processors : 1};
+    const struct argument arguments[] = {
+        {"--out", 't', &wishes->out, 0, 0, "DIR", "cells go to DIR/EXPERIMENT/CELL (results)"},
+        {"--jobs", 'u', &wishes->jobs, 1, 1024, "N", "trainings side by side, with one thread each (one for each processor)"},
+        {"--only", 't', &wishes->only, 0, 0, "PATTERN", "cells whose name matches, such as '*.varibad.*'"},
+        {"--list", 'f', &wishes->list, 0, 0, NULL, "tells what each cell has come to; trains nothing"},
+        {"--replace", 'f', &wishes->replace, 0, 0, NULL, "another training in a cell's directory is cleared away first"},
+        {"--json", 'f', &wishes->json, 0, 0, NULL, "one JSON line at the end"},
+    };
+    const struct command_line line = {
+        "experiment", "bel-learn experiment trains every cell of an experiment, worlds times models times algorithms times "
+        "seeds,\nthat is not trained yet (docs/experiments.md; examples are in learner/experiments).\n\n"
+        "    bel-learn experiment FILE [options]", "of which file?", 1, 1, arguments,
+        sizeof arguments / sizeof *arguments};
+    if (arguments_read(&line, argc, argv, status) < 0)
+        return -1;
+    wishes->file = argv[2];
+    return 0;
 }
 
 static cJSON *number_or_null(double value)
@@ -115,8 +105,8 @@ int experiment_command(int argc, char **argv)
 {
     struct wishes wishes;
     char why[700] = "no memory";
-    int status = parse(&wishes, argc, argv);
-    if (status)
+    int status;
+    if (parse(&wishes, argc, argv, &status))
         return status;
     struct experiment *experiment;
     if (experiment_read(&experiment, wishes.file, why, sizeof why))
@@ -129,7 +119,7 @@ int experiment_command(int argc, char **argv)
         fail("%s", why);
         goto done;
     }
-    run.side_by_side = wishes.jobs;
+    run.side_by_side = (unsigned)wishes.jobs;
     if (live_init(&live, out, &run)) {
         fail("no memory");
         goto done;

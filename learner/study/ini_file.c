@@ -174,37 +174,3 @@ const struct ini_key *ini_find_key(const struct ini_section *section, const char
             return &section->keys[i];
     return NULL;
 }
-
-// How many letters must be put in, left out or replaced (Levenshtein, row by row).
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[INI_NAME + 1], length = strlen(b);
-    if (length > INI_NAME)
-        return INI_NAME;
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 1; j <= length; j++) {
-            size_t replaced = diagonal + (a[i] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = least + 1 < replaced ? least + 1 : replaced;
-        }
-    }
-    return row[length];
-}
-
-const char *ini_nearest(const char *text, const char *const *names, size_t count)
-{
-    const char *nearest = NULL;
-    size_t least = 2 + strlen(text) / 4;  // two slips, and more in a long word
-    for (size_t i = 0; i < count; i++) {
-        size_t d = distance(text, names[i]);
-        if (d < least && d < strlen(names[i])) {
-            least = d;
-            nearest = names[i];
-        }
-    }
-    return nearest;
-}

@@ -31,6 +31,3 @@ void ini_free(struct ini_file *file);
 
 const struct ini_section *ini_find_section(const struct ini_file *file, const char *name);     // NULL: there is none
 const struct ini_key *ini_find_key(const struct ini_section *section, const char *name);       // NULL: there is none
-
-// Of names, the one that text may have been meant to be; NULL: none is close.
-const char *ini_nearest(const char *text, const char *const *names, size_t count);

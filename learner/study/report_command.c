@@ -2,6 +2,7 @@
 
 #include "learner/commands.h"
 
+#include "learner/arguments.h"
 #include "report.h"
 
 #include <stdio.h>
@@ -13,25 +14,25 @@ int report_command(int argc, char **argv)
     const char *path = "docs/results.md";
     char why[1500] = "no memory", command[2000] = "bel-learn report";
     struct results *all = NULL;
-    size_t count = 0, directories = 0, used = strlen(command);
-    int status = 0;
-    for (int i = 2; i < argc && !status; i++) {
-        if (!strcmp(argv[i], "--out") && i + 1 < argc) {
-            path = argv[++i];
-        } else if (!strncmp(argv[i], "--", 2)) {
-            fail("%s is not an option of report, or lacks its value (see bel-learn --help)", argv[i]);
-            status = 2;
-        } else {
-            directories++;
-            if (used < sizeof command)
-                used += (size_t)snprintf(command + used, sizeof command - used, " %s", argv[i]);
-            if (results_read(&all, &count, argv[i], why, sizeof why))
-                status = fail("%s", why);
-        }
-    }
-    if (!status && !directories) {
-        fail("report on which directories? (see bel-learn --help)");
-        status = 2;
+    size_t count = 0, used = strlen(command);
+    int status;
+    const struct argument arguments[] = {
+        {"--out", 't', &path, 0, 0, "FILE.md", "the report (docs/results.md); pictures go to the directory of the same name"},
+    };
+    const struct command_line line = {
+        "report", "bel-learn report makes tables and pictures of what experiments left behind (docs/experiments.md).\n\n"
+        "    bel-learn report DIR... [options]\n\n"
+        "A DIR is an experiment, or holds experiments: what bel-learn experiment had as --out.",
+        "on which directories?", 1, argc, arguments, sizeof arguments / sizeof *arguments};
+    int directories = arguments_read(&line, argc, argv, &status);
+    if (directories < 0)
+        return status;
+    status = 0;
+    for (int i = 2; i < 2 + directories && !status; i++) {
+        if (used < sizeof command)
+            used += (size_t)snprintf(command + used, sizeof command - used, " %s", argv[i]);
+        if (results_read(&all, &count, argv[i], why, sizeof why))
+            status = fail("%s", why);
     }
     if (!status && used < sizeof command)
         snprintf(command + used, sizeof command - used, " --out %s", path);

@@ -3,6 +3,7 @@
 
 #include "compare.h"
 #include "distances.h"
+#include "learner/arguments.h"
 #include "learner/commands.h"
 #include "sweep.h"
 
@@ -323,56 +324,39 @@ static int study_two(const struct study *study, const struct model *model, const
 
 // ---- The command ----------------------------------------------------------------------------------------------
 
-static int parse(struct study *study, int argc, char **argv)
+// 0; or -1 with what to exit with in status.
+static int parse(struct study *study, int argc, char **argv, int *status)
 {
-    *study = (struct study){.tasks = 64, .pairs = 6, .context = 100, .seed = 1};
-    const struct { const char *name; size_t *at; size_t low, high; } counts[] = {
-        {"--tasks", &study->tasks, 4, 4096}, {"--pairs", &study->pairs, 1, 2048}, {"--context", &study->context, 1, 2000},
+    uint64_t tasks = 64, pairs = 6, context = 100, threads = 0;
+    *study = (struct study){.seed = 1};
+    const struct argument arguments[] = {
+        {"--against", 't', &study->against, 0, 0, "MODEL", "another model of the same world: what both predict of the same"},
+        {"--tasks", 'u', &tasks, 4, 4096, "N", "how many (64)"},
+        {"--seed", 'u', &study->seed, 0, 0x1p53, "S", "which (1); neither trainings nor evaluations meet them"},
+        {"--pairs", 'u', &pairs, 1, 2048, "P", "pairs of tasks whose distance is also told by kernels (6)"},
+        {"--context", 'u', &context, 1, 2000, "C", "between their first C transitions (100)"},
+        {"--out", 't', &study->out, 0, 0, "DIR", "receives the pictures"},
+        {"--threads", 'u', &threads, 0, 256, "T", "0: one for each processor"},
+        {"--json", 'f', &study->json, 0, 0, NULL, "one JSON line instead of tables"},
     };
-    const struct { const char *name; const char **at; } texts[] = {
-        {"--against", &study->against}, {"--out", &study->out}};
-    for (int i = 2; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        char *end = NULL;
-        int known = 0;
-        if (strncmp(argv[i], "--", 2) && !study->path) {
-            study->path = argv[i];
-            continue;
-        }
-        if (!strcmp(argv[i], "--json")) {
-            study->json = 1;
-            continue;
-        }
-        for (size_t k = 0; k < sizeof texts / sizeof *texts && value; k++)
-            if (!strcmp(argv[i], texts[k].name))
-                known = 1, *texts[k].at = value;
-        unsigned long long number = value && *value >= '0' && *value <= '9' ? strtoull(value, &end, 10) : 0;
-        for (size_t k = 0; k < sizeof counts / sizeof *counts && value; k++)
-            if (!strcmp(argv[i], counts[k].name)) {
-                known = 1;
-                if (!end || *end || number < counts[k].low || number > counts[k].high)
-                    return fail("%s takes a whole number from %zu to %zu, not \"%s\"", argv[i], counts[k].low,
-                                counts[k].high, value), 2;
-                *counts[k].at = (size_t)number;
-            }
-        if (value && (!strcmp(argv[i], "--seed") || !strcmp(argv[i], "--threads"))) {
-            known = 1;
-            if (!end || *end || (argv[i][2] == 't' && number > 256))
-                return fail("%s takes a whole number, not \"%s\"", argv[i], value), 2;
-            if (argv[i][2] == 't')
-                study->threads = (unsigned)number;
-            else
-                study->seed = number;
-        }
-        if (!known)
-            return fail("%s is not an option of study, or lacks its value (see bel-learn --help)", argv[i]), 2;
-        i++;
-    }
-    if (!study->path)
-        return fail("study which model? (see bel-learn --help)"), 2;
-    if (2 * study->pairs > study->tasks)
-        return fail("%zu pairs need %zu tasks", study->pairs, 2 * study->pairs), 2;
-    return 0;
+    const struct command_line line = {
+        "study", "bel-learn study looks at a model's belief on tasks of its own: are its intervals right, how well does it\n"
+        "predict, how are tasks apart; or at what two models predict of the same trajectories.\n\n"
+        "    bel-learn study MODEL [options]\n"
+        "    bel-learn study --sweep WORLD [options]      the price of a belief's size; see bel-learn study --sweep --help",
+        "which model?", 1, 1, arguments, sizeof arguments / sizeof *arguments};
+    if (arguments_read(&line, argc, argv, status) < 0)
+        return -1;
+    study->path = argv[2];
+    study->tasks = (size_t)tasks;
+    study->pairs = (size_t)pairs;
+    study->context = (size_t)context;
+    study->threads = (unsigned)threads;
+    if (2 * study->pairs <= study->tasks)
+        return 0;
+    fail("%zu pairs need %zu tasks", study->pairs, 2 * study->pairs);
+    *status = 2;
+    return -1;
 }
 
 static int study_models(struct study *study, const struct model *model, const struct model *other)
@@ -399,11 +383,12 @@ static int study_models(struct study *study, const struct model *model, const st
 int study_command(int argc, char **argv)
 {
     if (argc > 2 && !strcmp(argv[2], "--sweep"))
-        return sweep_command(argc, argv);
+        return sweep_command(argc - 1, argv + 1);
     struct study study;
-    int status = parse(&study, argc, argv);
-    if (status)
+    int status;
+    if (parse(&study, argc, argv, &status))
         return status;
+    status = 0;
     char why[WHY];
     struct model *model = NULL, *other = NULL;
     if (model_load(&model, study.path, why, sizeof why))

@@ -3,6 +3,7 @@
 #include "sweep.h"
 
 #include "daemon/agent/agent.h"
+#include "learner/arguments.h"
 #include "learner/commands.h"
 #include "learner/inference/glibrl.h"
 
@@ -198,44 +199,43 @@ static size_t parse_sizes(size_t sizes[SIZES], const char *text)
     }
 }
 
-static int parse(struct sweep *sweep, int argc, char **argv)
+// 0; or -1 with what to exit with in status.
+static int parse(struct sweep *sweep, int argc, char **argv, int *status)
 {
-    *sweep = (struct sweep){.features = {8}, .features_count = 1, .transition_count = 1, .tasks = 64,
-                            .frames = 100000, .seed = 1};
-    for (int i = 3; i < argc; i++) {
-        if (!strcmp(argv[i], "--json")) {
-            sweep->json = 1;
-            continue;
-        }
-        if (strncmp(argv[i], "--", 2) && !sweep->world) {
-            if (!(sweep->world = world_find(argv[i])))
-                return fail("there is no world \"%s\" (see bel-learn --help)", argv[i]), 2;
-            continue;
-        }
-        const char *name = argv[i], *value = i + 1 < argc ? argv[++i] : "";
-        char *end = NULL;
-        double number = *value ? strtod(value, &end) : NAN;
-        int whole = end && !*end && number >= 0 && number <= 0x1p53 && number == floor(number);
-        if (!strcmp(name, "--features") && (sweep->features_count = parse_sizes(sweep->features, value)))
-            continue;
-        if (!strcmp(name, "--transition") && (sweep->transition_count = parse_sizes(sweep->transition, value)))
-            continue;
-        if (!strcmp(name, "--frames") && whole && number >= 1)
-            sweep->frames = (uint64_t)number;
-        else if (!strcmp(name, "--seed") && whole)
-            sweep->seed = (uint64_t)number;
-        else if (!strcmp(name, "--tasks") && whole && number >= 2 && number <= 1e6)
-            sweep->tasks = (size_t)number;
-        else
-            return fail("%s \"%s\": study --sweep takes --features and --transition with sizes such as 4,8,16, and "
-                        "--frames, --seed and --tasks with a whole number", name, value), 2;
-    }
-    return sweep->world ? 0 : (fail("sweep which world? (see bel-learn --help)"), 2);
+    const char *features = "8", *transition = "0";
+    uint64_t tasks = 64;
+    *sweep = (struct sweep){.frames = 100000, .seed = 1};
+    const struct argument arguments[] = {
+        {"--features", 't', &features, 0, 0, "N,N,..", "D of the reward head (8)"},
+        {"--transition", 't', &transition, 0, 0, "N,N,..", "D of the transition head (0); each with each is trained"},
+        {"--frames", 'u', &sweep->frames, 1, 0x1p53, "F", "of each training (1e5)"},
+        {"--seed", 'u', &sweep->seed, 0, 0x1p53, "S", "of each training (1)"},
+        {"--tasks", 'u', &tasks, 2, 1e6, "N", "of the evaluation, of seed 777 (64)"},
+        {"--json", 'f', &sweep->json, 0, 0, NULL, "one JSON line instead of a table"},
+    };
+    const struct command_line line = {
+        "study --sweep", "bel-learn study --sweep trains beliefs of several sizes, and tells what each costs and buys.\n\n"
+        "    bel-learn study --sweep WORLD [options]", "which world?", 1, 1, arguments,
+        sizeof arguments / sizeof *arguments};
+    if (arguments_read(&line, argc, argv, status) < 0)
+        return -1;
+    *status = 2;
+    sweep->tasks = (size_t)tasks;
+    if (!(sweep->world = world_find(argv[2])))
+        return fail("there is no world \"%s\" (see bel-learn --help)", argv[2]), -1;
+    sweep->features_count = parse_sizes(sweep->features, features);
+    sweep->transition_count = parse_sizes(sweep->transition, transition);
+    if (sweep->features_count && sweep->transition_count)
+        return 0;
+    fail("%s takes at most %d sizes such as 4,8,16, none of them 1 or above %d, not \"%s\"",
+         sweep->features_count ? "--transition" : "--features", SIZES, BELIEF_FEATURES_LIMIT,
+         sweep->features_count ? transition : features);
+    return -1;
 }
 
 int sweep_command(int argc, char **argv)
 {
     struct sweep sweep;
-    int status = parse(&sweep, argc, argv);
-    return status ? status : run(&sweep);
+    int status;
+    return parse(&sweep, argc, argv, &status) ? status : run(&sweep);
 }

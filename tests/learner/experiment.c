@@ -112,6 +112,31 @@ START_TEST(numbers_and_not_their_spelling_describe_a_cell)
 }
 END_TEST
 
+static int has_argument(const struct experiment_cell *cell, const char *wanted)
+{
+    char option[CELL_SETTINGS][52];
+    const char *argv[CELL_ARGUMENTS];
+    size_t argc = cell_arguments(cell, option, argv);
+    for (size_t i = 0; i < argc; i++)
+        if (!strcmp(argv[i], wanted))
+            return 1;
+    return 0;
+}
+
+START_TEST(an_option_goes_to_the_cells_that_read_it)
+{
+    struct experiment *x = read_text("[every cell]\nworlds = point\nclip = 0.1\n"
+                                     "[cells]\nmodels = glibrl none\ntransition = 4\n[cells b]\nalgorithms = sac\n");
+    ck_assert_uint_eq(x->count, 3);
+    static const struct { int clip, transition; } wanted[] = {{1, 1}, {1, 0}, {0, 0}};
+    for (size_t i = 0; i < x->count; i++) {
+        ck_assert_int_eq(has_argument(&x->cells[i], "--clip"), wanted[i].clip);
+        ck_assert_int_eq(has_argument(&x->cells[i], "--transition"), wanted[i].transition);
+    }
+    experiment_free(x);
+}
+END_TEST
+
 static const struct { const char *text, *sentence; } mistakes[] = {
     {"[cells]\nworlds = point\nseed = 1\n", "one.ini:3: seed: there is no such key in [cells]; was it to be seeds?"},
     {"[cells]\nworlds = point\n\nfraems = 1\n",
@@ -119,11 +144,12 @@ static const struct { const char *text, *sentence; } mistakes[] = {
     {"[cells]\nworlds = point\nbasis-raet = 1\n",
      "one.ini:3: basis-raet: there is no such key in [cells]; was it to be basis-rate?"},
     {"[cells]\nworlds = point\nqwertz = 1\n", "one.ini:3: qwertz: there is no such key in [cells]; there are worlds, "
-     "models, algorithms, seeds and the options of bel-learn --help"},
+     "models, algorithms, seeds and the options of bel-learn train --help"},
     {"[experiment]\nabuot = x\n", "one.ini:2: abuot: there is no such key in [experiment]; was it to be about?"},
     {"[cels]\nworlds = point\n", "one.ini:1: there is no section [cels]; was it to be [cells]?"},
     {"[cell small]\nworlds = point\n", "one.ini:1: there is no section [cell small]; was it to be [cells]?"},
-    {"[cells]\nworlds = poimt\n", "one.ini:2: worlds: there is no world \"poimt\"; known are gridworld, point,"},
+    {"[cells]\nworlds = poimt\n", "one.ini:2: worlds: there is no world \"poimt\"; was it to be point?"},
+    {"[cells]\nworlds = qwertz\n", "one.ini:2: worlds: there is no world \"qwertz\"; known are gridworld, point,"},
     {"[cells]\nworlds = point\nmodels = glibr\n", "one.ini:3: models: --model is one of glibrl"},
     {"[cells]\nworlds = point\nalgorithms = ppp\n", "one.ini:3: algorithms: --algorithm is one of ppo"},
     {"[cells]\nworlds = point\nseeds = 1 x\n",
@@ -148,6 +174,10 @@ static const struct { const char *text, *sentence; } mistakes[] = {
     {"[experiment]\ntitle = x\n", "one.ini:1: there is no section [cells], so there is nothing to train"},
     {"worlds = point\n", "one.ini:1: worlds belongs to no section"},
     {"[cells]\nworlds = point\nwhat is this\n", "one.ini:3: this is neither \"key = value\" nor a section"},
+    {"[every cell]\nworlds = point\nclip = 0.1\n[cells]\nalgorithms = sac\n",
+     "one.ini:3: clip: an option of ppo, and no cell reads it (point.glibrl.sac.1 does not)"},
+    {"[cells]\nworlds = point\nmodels = none oracle\nfeatures = 4\n[cells a]\nworlds = point\nfeatures = 4\n",
+     "one.ini:4: features: an option of glibrl, and no cell reads it (point."},
     {"[cells\nworlds = point\n", "one.ini:1: a section begins with its name in brackets"},
 };
 
@@ -473,6 +503,7 @@ int main(int argc, char **argv)
     SUITE_TEST_WITH(suite, a_section_is_the_product_of_its_lists_seed_by_seed, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, a_section_goes_before_what_every_cell_has, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, numbers_and_not_their_spelling_describe_a_cell, enter_directory, leave_directory);
+    SUITE_TEST_WITH(suite, an_option_goes_to_the_cells_that_read_it, enter_directory, leave_directory);
     suite_add(suite, "a_mistake_is_told_with_file_line_key_and_what_would_be_right",
               a_mistake_is_told_with_file_line_key_and_what_would_be_right, sizeof mistakes / sizeof *mistakes,
               enter_directory, leave_directory);

@@ -551,40 +551,9 @@ START_TEST(a_short_training_finds_the_goal)
 }
 END_TEST
 
-START_TEST(options_are_checked)
-{
-    struct options o;
-    char why[WHY];
-    char *good[] = {"point", "--frames", "1e5", "--rate", "1e-3", "--json", "--model", "oracle"};
-    ck_assert_int_eq(options_parse(&o, 8, good, why, sizeof why), 0);
-    ck_assert_uint_eq(o.frames, 100000);
-    ck_assert_double_eq(o.rate, 1e-3);
-    ck_assert_int_eq(o.json, 1);
-    ck_assert_int_eq(o.kind, LEARN_ORACLE);
-
-    struct { char *arguments[4]; int count; const char *word; } bad[] = {
-        {{"nowhere"}, 1, "point-sparse"},
-        {{"point", "--frames"}, 2, "needs a value"},
-        {{"point", "--frames", "-1"}, 3, "whole number"},
-        {{"point", "--rate", "fast"}, 3, "--rate takes"},
-        {{"point", "--clip", "1e9"}, 3, "--clip takes"},
-        {{"point", "--speed", "9"}, 3, "no option --speed"},
-        {{"point", "faster"}, 2, "not an option"},
-        {{"point", "--model", "cat"}, 3, "one of glibrl varibad rl2"},
-        {{"point", "--resume"}, 2, "--checkpoint"},
-        {{"point", "--features", "1"}, 3, "two features"},
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        ck_assert_int_lt(options_parse(&o, bad[i].count, bad[i].arguments, why, sizeof why), 0);
-        ck_assert_msg(strstr(why, bad[i].word) != NULL, "\"%s\" does not say \"%s\"", why, bad[i].word);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("train");
-    SUITE_TEST(suite, options_are_checked);
     SUITE_TEST(suite, a_replay_keeps_the_newest);
     SUITE_TEST(suite, moments_in_pieces_are_moments_of_the_whole);
     SUITE_TEST(suite, a_window_forgets);
