@@ -145,6 +145,7 @@ struct wire_open {
     uint64_t epoch;                  // 0: whatever it is
     uint64_t opener;
     int explore;
+    struct wire_floats told_task;    // count 0: none
 };
 
 struct wire_opened {
@@ -222,6 +223,7 @@ struct wire_reset {
     uint32_t task;
     const char *session;
     uint64_t epoch;
+    struct wire_floats told_task;    // count 0: none
 };
 
 struct wire_done {
@@ -304,6 +306,7 @@ struct wire_session_state {
     uint64_t duplicates, refused;
     uint64_t opener;
     uint32_t hand_overs;
+    struct wire_floats told_task;
 };
 
 struct wire_restore {
@@ -324,6 +327,7 @@ struct wire_session_info {
     double last_reward_p;
     const char *kind;
     uint32_t loop;
+    struct wire_floats told_task;
 };
 
 struct wire_list_sessions {

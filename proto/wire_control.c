@@ -120,7 +120,7 @@ static int read_session_list(struct wire_envelope *out, const void *message, str
             .count = s->count, .digest = wire_bytes_of(s->digest), .durable_seq = s->durable_seq,
             .duplicates = s->duplicates, .gaps = s->gaps, .refused = s->refused, .silent_ms = s->silent_ms,
             .peer = s->peer, .last_reward_p = s->last_reward_p, .loop = s->loop,
-            .kind = s->kind};
+            .kind = s->kind, .told_task = GET_FLOATS(s, told_task)};
     }
     out->session_list = (struct wire_session_list){
         .sessions = list, .session_count = m->n_sessions, .more = m->more};
@@ -157,6 +157,7 @@ static int fill_session_list(void *message, const struct wire_envelope *in, stru
         list[i].last_reward_p = s->last_reward_p;
         list[i].kind = wire_text(s->kind);
         list[i].loop = s->loop;
+        SET_LIST(&list[i], told_task, s->told_task);
     }
     m->more = sessions->more;
     return 0;

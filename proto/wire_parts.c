@@ -111,7 +111,7 @@ int wire_read_state(struct wire_session_state *out, const Belief__V1__SessionSta
         .writers = writers, .writer_count = m->n_writers, .sums = sums, .sums_count = m->n_sums,
         .count = m->count, .digest = wire_bytes_of(m->digest),
         .duplicates = m->duplicates, .refused = m->refused, .opener = m->opener,
-        .hand_overs = m->hand_overs};
+        .hand_overs = m->hand_overs, .told_task = GET_FLOATS(m, told_task)};
     return 0;
 }
 
@@ -152,5 +152,6 @@ int wire_fill_state(Belief__V1__SessionState *m, const struct wire_session_state
     m->refused = in->refused;
     m->opener = in->opener;
     m->hand_overs = in->hand_overs;
+    SET_LIST(m, told_task, in->told_task);
     return 0;
 }

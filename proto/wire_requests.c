@@ -26,7 +26,7 @@ static int read_open(struct wire_envelope *out, const void *message, struct wire
     (void)arena;
     out->open = (struct wire_open){
         .session = m->session, .model = m->model, .hold_prior = m->hold_prior, .epoch = m->epoch,
-        .opener = m->opener, .explore = m->explore};
+        .opener = m->opener, .explore = m->explore, .told_task = GET_FLOATS(m, told_task)};
     return 0;
 }
 
@@ -40,6 +40,7 @@ static int fill_open(void *message, const struct wire_envelope *in, struct wire_
     m->epoch = in->open.epoch;
     m->opener = in->open.opener;
     m->explore = in->open.explore;
+    SET_LIST(m, told_task, in->open.told_task);
     return 0;
 }
 
@@ -126,7 +127,7 @@ static int read_reset(struct wire_envelope *out, const void *message, struct wir
     (void)arena;
     out->reset = (struct wire_reset){
         .handle = m->handle, .scope = (enum wire_scope)m->scope, .task = m->task,
-        .session = m->session, .epoch = m->epoch};
+        .told_task = GET_FLOATS(m, told_task), .session = m->session, .epoch = m->epoch};
     return 0;
 }
 
@@ -137,6 +138,7 @@ static int fill_reset(void *message, const struct wire_envelope *in, struct wire
     m->handle = in->reset.handle;
     m->scope = (Belief__V1__Reset__Scope)in->reset.scope;
     m->task = in->reset.task;
+    SET_LIST(m, told_task, in->reset.told_task);
     m->session = wire_text(in->reset.session);
     m->epoch = in->reset.epoch;
     return 0;

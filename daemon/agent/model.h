@@ -158,6 +158,12 @@ static inline int model_is_recurrent(const struct model *m)
     return m->kind == MODEL_VARIBAD || m->kind == MODEL_RL2;
 }
 
+// Has it a belief at all?
+static inline int model_believes(const struct model *m) { return m->kind != MODEL_ORACLE && m->kind != MODEL_NONE; }
+
+// Numbers that tell an oracle its task; 0: the model is told nothing.
+static inline size_t model_told_dim(const struct model *m) { return m->reads_task ? m->task_dim : 0; }
+
 // Its belief is a sum: order-free, and what was added can be taken away.
 static inline int model_is_exact(const struct model *m) { return m->kind == MODEL_GLIBRL || m->kind == MODEL_PEARL; }
 

@@ -98,7 +98,7 @@ static void act(struct served *served, struct observation_item *const item[])
         served->actions[i] = (struct action_item){
             .belief = session->hold_prior ? NULL : &session->belief,
             .observation = session->waiting == WAITING_REPEAT ? session->observation : session->new_observation,
-            .z = judged ? item[i]->z : NULL, .action = session->action};
+            .z = judged ? item[i]->z : NULL, .task = session->told_task, .action = session->action};
         if (session->explore) {
             // What the policy means; the transition that `executed` belonged to is in the belief and in the log.
             served->actions[i].output = session->action;

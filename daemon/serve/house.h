@@ -63,8 +63,7 @@ void house_free(struct house *house);     // after all servers are freed
 
 // Serves a model that is in memory, in place of the one of the same name; owned by the house from now on (freed if
 // refused). file (or NULL) are the bytes it came from, kept in the log. Any thread but a loop's. -EINVAL with a
-// sentence: it needs to be told the task, it cannot act, its belief does not fit into a frame; -ENOSPC: too many
-// models; -EIO: the log cannot keep it.
+// sentence: it cannot act, its belief does not fit into a frame; -ENOSPC: too many models; -EIO: the log cannot keep it.
 int house_serve(struct house *house, struct model *model, const uint8_t *file, size_t file_size, char *why,
                 size_t why_size);
 // The Control calls, by the same rules. A file is checked, written to the model directory whole or not at all, and

@@ -94,9 +94,6 @@ static int publish(struct house *house, struct catalogue *catalogue, struct shar
 static int check(const struct house *house, const struct model *model, const struct shared_model *shared, char *why,
                  size_t why_size)
 {
-    if (model->reads_task)
-        return refuse(why, why_size, -EINVAL,
-                      "model %s must be told the task, which a daemon is not; it is for evaluation only", model->name);
     if (shared->belief_bound > house->options.limits.frame_bytes)
         return refuse(why, why_size, -EINVAL, "frame_bytes = %zu is too small for %s, which needs %zu",
                       house->options.limits.frame_bytes, model->name, shared->belief_bound);

@@ -157,6 +157,7 @@ static void exchange(struct session *session, struct session *fresh)
     memcpy(fresh->new_observation, session->new_observation, observation);
     memcpy(fresh->action, session->action, action);
     memcpy(fresh->executed, session->executed, action);
+    session_tell(fresh, (struct wire_floats){session->told_task, session_told_dim(fresh)});
     const struct session old = *session;
     session->served = fresh->served;
     session->belief = fresh->belief;
@@ -165,6 +166,7 @@ static void exchange(struct session *session, struct session *fresh)
     session->new_observation = fresh->new_observation;
     session->action = fresh->action;
     session->executed = fresh->executed;
+    session->told_task = fresh->told_task;
     fresh->served = old.served;
     fresh->memory = old.memory;
 }
@@ -177,9 +179,10 @@ static void finish(struct rebuild *rebuild, uint64_t now_us)
         batch_run_all(server);
     follow_task(rebuild, session->task);
     uint64_t count = agent_belief_count(&session->belief), found = agent_belief_count(&rebuild->fresh->belief);
+    int both_count = model_believes(session->served->model) && model_believes(rebuild->fresh->served->model);
     if (rebuild->failed) {
         ticket_refuse(server, rebuild->ticket, WIRE_WRONG_MODEL, "session", now_us, "%s", rebuild->why);
-    } else if (found != count) {
+    } else if (both_count && found != count) {
         ticket_refuse(server, rebuild->ticket, WIRE_INVALID, "session", now_us,
                       "the log has %llu of the session's %llu transitions; the others came from another daemon",
                       (unsigned long long)found, (unsigned long long)count);
@@ -188,11 +191,11 @@ static void finish(struct rebuild *rebuild, uint64_t now_us)
         // Should the log not take them now, a session that comes back is made of the row and the transitions it has.
         session->row_due = session_log_row(server, session) || session_log_state(server, session);
         log_event(LOG_INFO, "rebuilt", LOG_TEXT("session", session->name),
-                  LOG_TEXT("model", session->served->model->digest), LOG_NUMBER("transitions", count));
+                  LOG_TEXT("model", session->served->model->digest), LOG_NUMBER("transitions", found));
         uint8_t digest[WIRE_DIGEST_SIZE];
         digest_bytes(digest, agent_belief_digest(&session->belief));
         struct wire_envelope reply = {.kind = WIRE_DONE};
-        reply.done = (struct wire_done){session->task, count, {digest, sizeof digest}};
+        reply.done = (struct wire_done){session->task, found, {digest, sizeof digest}};
         ticket_reply(server, rebuild->ticket, &reply, now_us);
     }
     end(rebuild);
@@ -273,6 +276,11 @@ void request_take_rebuild(const struct request *r)
     }
     if (served->model->observation_dim != old->observation_dim || served->model->action_dim != old->action_dim) {
         request_refuse(r, WIRE_WRONG_MODEL, "session", 0, "the new model %s has other dimensions", old->name);
+        return;
+    }
+    if (model_told_dim(served->model) > 0 && model_told_dim(served->model) != model_told_dim(old)) {
+        request_refuse(r, WIRE_WRONG_MODEL, "session", 0, "the new model %s must be told the task, which the session was not",
+                       old->name);
         return;
     }
     struct rebuild *rebuild = calloc(1, sizeof *rebuild);

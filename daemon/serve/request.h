@@ -59,5 +59,9 @@ int request_refuse_moved(const struct request *r, const char *name);
 // 0: BUSY was sent, it is being handed over.
 int request_session_is_free(const struct request *r, struct session *session);
 
+// A task as Open and Reset tell it: what this model can be told? `wanted`: an oracle must be. Otherwise the refusal was
+// sent.
+int request_may_tell(const struct request *r, const struct model *model, struct wire_floats told_task, int wanted);
+
 // A vector of the right length with finite numbers? Otherwise the refusal was sent.
 int request_vector_is_valid(const struct request *r, struct wire_floats floats, size_t dim, const char *field);

@@ -17,6 +17,7 @@ struct line {
     struct wire_session_info info;
     char name[WIRE_SESSION_LIMIT + 1], identity[IDENTITY_NAME_LIMIT + 1], model[MODEL_NAME_LIMIT], model_digest[65];
     char peer[64];
+    float told_task[MODEL_TASK_LIMIT];
     uint8_t digest[WIRE_DIGEST_SIZE];
 };
 
@@ -48,6 +49,12 @@ static struct line *add(struct listing *listing)
     return &listing->lines[listing->count++];
 }
 
+static void copy_told(struct line *line, const float *numbers, size_t count)
+{
+    line->info.told_task.count = count < MODEL_TASK_LIMIT ? count : MODEL_TASK_LIMIT;
+    memcpy(line->told_task, numbers, line->info.told_task.count * sizeof *numbers);
+}
+
 #define COPY(to, from) snprintf((to), sizeof(to), "%s", (from) ? (from) : "")
 
 static void add_live(struct round *round, struct server *server, uint64_t now_us)
@@ -66,6 +73,7 @@ static void add_live(struct round *round, struct server *server, uint64_t now_us
         COPY(line->model, line->info.model);
         COPY(line->model_digest, line->info.model_digest);
         COPY(line->peer, line->info.peer);
+        copy_told(line, line->info.told_task.values, line->info.told_task.count);
     }
     free(sessions);
 }
@@ -87,6 +95,7 @@ static void add_spilled(struct listing *listing, const struct store_session *ses
     line->info = (struct wire_session_info){
         .place = WIRE_SPILLED, .epoch = session->epoch, .task = session->task, .count = session->count,
         .last_reward_p = 1};
+    copy_told(line, session->told_task, session->told_count);
 }
 
 static int by_name(const void *a, const void *b)
@@ -117,6 +126,7 @@ static void answer(struct listing *listing, struct server *server, uint64_t now_
         info->model = line->model;
         info->model_digest = line->model_digest;
         info->peer = line->peer;
+        info->told_task.values = line->told_task;
         info->digest = (struct wire_bytes){line->digest, sizeof line->digest};
     }
     struct wire_envelope reply = {.kind = WIRE_SESSION_LIST};

@@ -36,6 +36,8 @@ static struct session *make(const struct request *r)
         request_refuse(r, WIRE_UNKNOWN_MODEL, "model", 0, "no model of that name is served");
         return NULL;
     }
+    if (!request_may_tell(r, served->model, open->told_task, 1))
+        return NULL;
     if (identity->sessions > 0 && sessions_of(server, identity->name) >= identity->sessions) {
         request_refuse(r, WIRE_LIMIT, "session", identity->sessions, "%s may have no more than %u sessions",
                        identity->name, identity->sessions);
@@ -68,7 +70,7 @@ static int may_open(const struct request *r, struct session *session)
     else if (*open->model && strcmp(open->model, has) && (!wanted || strcmp(wanted->model->name, has)))
         request_refuse(r, WIRE_INVALID, "model", 0, "the session has model %s", has);
     else
-        return 1;
+        return request_may_tell(r, session->served->model, open->told_task, 0);
     return 0;
 }
 
@@ -147,6 +149,7 @@ void request_take_open(const struct request *r)
     session->opener = open->opener;
     session->hold_prior = open->hold_prior;
     session->explore = open->explore;
+    session_tell(session, open->told_task);
     session->heard_us = r->now_us;
     count_add(nowhere ? &server->metrics.sessions_opened : &server->metrics.sessions_resumed, 1);
     log_event(LOG_DEBUG, "open", LOG_TEXT("session", session->name), LOG_TEXT("peer", r->connection->peer),

@@ -22,6 +22,12 @@ void request_take_reset(const struct request *r)
                        "task names the one that ends; the current one is %u", session->task);
         return;
     }
+    if (reset->scope == WIRE_EPISODE && reset->told_task.count > 0) {
+        request_refuse(r, WIRE_INVALID, "told_task", 0, "a task is told when it begins, not with another episode of it");
+        return;
+    }
+    if (reset->scope == WIRE_TASK && !request_may_tell(r, session->served->model, reset->told_task, 1))
+        return;
     if (reset->scope == WIRE_EPISODE) {
         session->standing = 0;
         request_done(r, session);
@@ -34,6 +40,7 @@ void request_take_reset(const struct request *r)
         }
         agent_belief_reset(&session->belief);
         session->task++;
+        session_tell(session, reset->told_task);
         session->standing = 0;
         // Should the log refuse just now, then it takes this row before any transition of the new task.
         session_log_row(r->server, session);

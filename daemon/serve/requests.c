@@ -87,6 +87,23 @@ int request_vector_is_valid(const struct request *r, struct wire_floats floats, 
     return 0;
 }
 
+int request_may_tell(const struct request *r, const struct model *model, struct wire_floats told_task, int wanted)
+{
+    size_t dim = model_told_dim(model);
+    if (told_task.count == 0 && (dim == 0 || !wanted))
+        return 1;
+    if (told_task.count > 0 && dim > 0)
+        return request_vector_is_valid(r, told_task, dim, "told_task");
+    request_settle(r, NULL);
+    if (dim == 0)
+        request_refuse(r, WIRE_UNSUPPORTED, "told_task", 0, "unsupported by this model kind: a model of kind %s is told no task",
+                       model_kind_name(model->kind));
+    else
+        request_refuse(r, WIRE_INVALID, "told_task", dim, "model %s is an oracle and must be told the task, %zu number%s",
+                       model->name, dim, dim > 1 ? "s" : "");
+    return 0;
+}
+
 void request_done(const struct request *r, const struct session *session)
 {
     request_done_durably(r, session, 0);

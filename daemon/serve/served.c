@@ -66,8 +66,9 @@ int served_warm_up(struct served *served)
     void *memory = aligned_alloc(KERNEL_ALIGNMENT, belief_size);
     float *observation = calloc(model->observation_dim, sizeof *observation);
     float *action = calloc(model->action_dim, sizeof *action);
+    float *task = calloc(model->task_dim + 1, sizeof *task);
     int result = -ENOMEM;
-    if (!memory || !observation || !action)
+    if (!memory || !observation || !action || !task)
         goto done;
     struct agent_belief belief;
     agent_belief_init(&belief, model, memory);
@@ -77,7 +78,7 @@ int served_warm_up(struct served *served)
             served->observations[i] = (struct observation_item){
                 .belief = &belief, .observation = observation, .action = action, .next_observation = observation};
             served->actions[i] = (struct action_item){
-                .belief = &belief, .observation = observation, .action = action};
+                .belief = &belief, .observation = observation, .task = task, .action = action};
         }
         agent_observe(model, served->scratch, served->observations, batch);
         agent_act(model, served->scratch, served->actions, batch);
@@ -89,6 +90,7 @@ done:
     free(memory);
     free(observation);
     free(action);
+    free(task);
     return result;
 }
 

@@ -61,10 +61,11 @@ static int allocate(struct session *session, const struct model *model, const st
     size_t belief = aligned(agent_belief_size(model));
     size_t observation = aligned(model->observation_dim * sizeof(float));
     size_t action = aligned(model->action_dim * sizeof(float));
-    uint8_t *memory = aligned_alloc(KERNEL_ALIGNMENT, belief + 2 * observation + 2 * action);
+    size_t size = belief + 2 * observation + 2 * action + aligned(model_told_dim(model) * sizeof(float));
+    uint8_t *memory = aligned_alloc(KERNEL_ALIGNMENT, size);
     if (!memory)
         return -ENOMEM;
-    memset(memory, 0, belief + 2 * observation + 2 * action);
+    memset(memory, 0, size);
     session->memory = memory;
     agent_belief_init(&session->belief, model, memory);
     memory += belief;
@@ -73,6 +74,7 @@ static int allocate(struct session *session, const struct model *model, const st
     memory += 2 * observation;
     session->action = (float *)memory;
     session->executed = (float *)(memory + action);
+    session->told_task = (float *)(memory + 2 * action);
     int error = 0;
     return session_writer(session, 0, limits, &error) ? 0 : error;
 }
@@ -179,6 +181,14 @@ struct writer *session_writer(struct session *session, uint32_t id, const struct
     writer->id = id;
     seen_init(&writer->seen, ranges, limits->gaps + 1);
     return writer;
+}
+
+size_t session_told_dim(const struct session *session) { return model_told_dim(session->served->model); }
+
+void session_tell(struct session *session, struct wire_floats told_task)
+{
+    if (told_task.count > 0)
+        memcpy(session->told_task, told_task.values, told_task.count * sizeof *session->told_task);
 }
 
 uint64_t session_gaps(const struct session *session)

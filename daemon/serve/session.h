@@ -53,6 +53,7 @@ struct session {
     uint64_t opener;           // who opened it last, for an Open whose answer was lost
     uint64_t heard_us;         // its last request, or when its owner left
     int hold_prior, explore;   // as the last Open said
+    float *told_task;          // the task that an oracle was told                   (session_told_dim)
 
     struct agent_belief belief;
     uint32_t task;             // from 1
@@ -118,6 +119,11 @@ void session_unlink(struct session_table *table, struct session *session);
 struct writer *session_find_writer(const struct session *session, uint32_t id);
 // The writer, made on first use (which moves the others). NULL with *error -ENOSPC (too many) or -ENOMEM.
 struct writer *session_writer(struct session *session, uint32_t id, const struct limits *limits, int *error);
+
+// Numbers that tell the session's model its task; 0: it is no oracle.
+size_t session_told_dim(const struct session *session);
+// Tells the task; checked before. None (count 0): it stays as it is.
+void session_tell(struct session *session, struct wire_floats told_task);
 
 // Holes between the numbers seen, of all writers.
 uint64_t session_gaps(const struct session *session);

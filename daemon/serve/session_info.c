@@ -22,7 +22,8 @@ void session_info(struct wire_session_info *info, const struct server *server, s
         .silent_ms = now_us > session->heard_us ? (now_us - session->heard_us) / 1000 : 0,
         .peer = session->owner ? session->owner->peer : "",
         .last_reward_p = session->last_step.valid ? session->last_step.reward_p : 1,
-        .loop = (uint32_t)server->index, .kind = model_kind_name(model->kind)};
+        .loop = (uint32_t)server->index, .kind = model_kind_name(model->kind),
+        .told_task = {session->told_task, model_told_dim(model)}};
 }
 
 static int by_name(const void *a, const void *b)

@@ -27,7 +27,8 @@ int session_log_row(struct server *server, struct session *session)
     struct store_session row = {
         .id = session->id, .name = session->name, .identity = session->identity, .model = model->name,
         .model_digest = model->digest, .epoch = session->epoch, .opener = session->opener, .task = session->task,
-        .hold_prior = session->hold_prior, .count = agent_belief_count(&session->belief)};
+        .hold_prior = session->hold_prior, .told_task = session->told_task, .told_count = session_told_dim(session),
+        .count = agent_belief_count(&session->belief)};
     digest_bytes(row.digest, agent_belief_digest(&session->belief));
     session->row_due = noted(server, session, store_put_session(server->queue, &row)) != 0;
     return session->row_due ? -EAGAIN : 0;

@@ -40,7 +40,7 @@ int portrait_init(struct portrait *portrait, const struct session *session)
         .sums = portrait->sums, .sums_count = AGENT_PARTS,
         .count = agent_belief_count(&session->belief), .digest = {portrait->digest, WIRE_DIGEST_SIZE},
         .duplicates = session->duplicates, .refused = session->refused,
-        .hand_overs = session->hand_overs};
+        .hand_overs = session->hand_overs, .told_task = {session->told_task, model_told_dim(model)}};
     return 0;
 }
 
@@ -139,6 +139,8 @@ static int check(const struct wire_session_state *state, const struct server *se
     if (!error)
         error = check_numbers(state->action, model->action_dim, 0, "action", fault);
     if (!error)
+        error = check_numbers(state->told_task, model_told_dim(model), 1, "told_task", fault);
+    if (!error)
         error = check_writers(state, &server->limits, is_ours, fault);
     return error;
 }
@@ -231,6 +233,7 @@ static struct session *build(struct server *server, const struct wire_session_st
     session->action_known = state->action.count > 0;
     session->duplicates = state->duplicates;
     session->refused = state->refused;
+    session_tell(session, state->told_task);
     if (state->observation.count > 0)
         memcpy(session->observation, state->observation.values, state->observation.count * sizeof(float));
     if (state->action.count > 0)
@@ -281,6 +284,13 @@ struct session *session_recall(struct server *server, const struct store_session
                                     : session_make(row->name, served, &server->limits);
     if (!session)
         return NULL;
+    if (row->told_count != session_told_dim(session)) {
+        snprintf(why, why_size, "the session's row in the log is damaged: it tells %zu numbers of the task, not %zu",
+                 row->told_count, session_told_dim(session));
+        session_destroy(session);
+        return NULL;
+    }
+    session_tell(session, (struct wire_floats){row->told_task, row->told_count});
     strcpy(session->identity, row->identity);
     session->id = row->id;
     session->hold_prior = row->hold_prior;

@@ -34,9 +34,11 @@ static const char SCHEMA[] =
     "create view status (status, name) as values (1, 'absorbed'), (3, 'not finite'), (4, 'out of range'),"
     "  (5, 'other task');";
 
-// Later than the others, so it may be missing in a log that is there.
+// Later than the others, so they may be missing in a log that is there.
 static const char LATER[] =
     "create table if not exists explored (number integer primary key autoincrement, session integer not null unique)";
+static const char HAS_TOLD_TASK[] = "select count(*) from pragma_table_info('session') where name = 'told_task'";
+static const char ADD_TOLD_TASK[] = "alter table session add column told_task blob not null default ''";
 
 static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_BEGIN] = "begin immediate",
@@ -50,9 +52,11 @@ static const char *const SQL[STATEMENT_COUNT] = {
         " observation, action, next_observation, checksum) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [SQL_PUT_SESSION] =
         "insert into session (id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest,"
-        " opened_ms, heard_ms, heard_run_s, opener) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13)"
+        " opened_ms, heard_ms, heard_run_s, opener, told_task)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14)"
         " on conflict (id) do update set name = ?2, identity = ?3, model = ?4, model_digest = ?5, epoch = ?6, task = ?7,"
-        " hold_prior = ?8, count = ?9, digest = ?10, heard_ms = ?11, heard_run_s = ?12, opener = ?13",
+        " hold_prior = ?8, count = ?9, digest = ?10, heard_ms = ?11, heard_run_s = ?12, opener = ?13,"
+        " told_task = ?14",
     [SQL_RENAME] = "select id from session where name = ?1 and id <> ?2",
     [SQL_TOUCH] = "update session set count = ?2, digest = ?3, heard_ms = ?4, heard_run_s = ?5 where id = ?1",
     [SQL_PUT_STATE] = "insert or replace into state (session, saved_ms, sha256, bytes) values (?1, ?2, ?3, ?4)",
@@ -65,7 +69,7 @@ static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_FORGET_EXPLORED] = "delete from explored where session = ?1",
     [SQL_EXPLORED_UP_TO] = "select session from explored where number <= ?1 order by number limit 1",
     [SQL_EXPLORED] =
-        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener, number"
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener, told_task, number"
         " from explored join session on id = session where number > ?1 and model = ?2 order by number limit 1",
     [SQL_LAST_EXPLORED] = "select seq from sqlite_sequence where name = 'explored'",
     [SQL_DROP_MODELS] =
@@ -81,14 +85,18 @@ static const char *const SQL[STATEMENT_COUNT] = {
     [SQL_SET_META] = "insert or replace into meta (name, value) values (?1, ?2)",
     [SQL_META] = "select value from meta where name = ?1",
     [SQL_SESSION] =
-        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener from session"
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener, told_task from session"
         " where name = ?1",
     [SQL_STATE] = "select sha256, bytes from state where session = ?1",
     [SQL_TRANSITIONS] =
         "select session, writer, seq, task, status, first, last, reward, observation, action, next_observation, checksum,"
         " taken_ms from transition where session = ?1 and (writer, seq) > (?2, ?3) order by writer, seq",
     [SQL_SESSIONS] =
-        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener from session"
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener, told_task from session"
+        " where name > ?1 order by name",
+    // A log that no daemon has opened since there are told tasks has no such column.
+    [SQL_SESSIONS_UNTOLD] =
+        "select id, name, identity, model, model_digest, epoch, task, hold_prior, count, digest, opener, '' from session"
         " where name > ?1 order by name",
     [SQL_PUT_MODEL] =
         "insert or replace into model (digest, name, saved_ms, bytes) values (?1, ?2, ?3, ?4)",
@@ -251,6 +259,15 @@ static int fail(struct database *database, int error, char *why, size_t why_size
 // Every allocation would count itself under a lock.
 static void configure(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
 
+static int add_later(struct database *database)
+{
+    int64_t has_told_task = 0;
+    int error = execute(database, LATER, "make the tables");
+    if (!error)
+        error = pragma(database, HAS_TOLD_TASK, &has_told_task);
+    return error || has_told_task ? error : execute(database, ADD_TOLD_TASK, "make the tables");
+}
+
 int database_open(struct database *database, const char *directory, char *why, size_t why_size)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -290,7 +307,7 @@ int database_open(struct database *database, const char *directory, char *why, s
             error = execute(database, "commit", "make the tables");
     }
     if (!error)
-        error = execute(database, LATER, "make the tables");
+        error = add_later(database);
     if (!error)
         error = check_tables(database);
     return error ? fail(database, error, why, why_size) : 0;

@@ -95,6 +95,8 @@ void database_session_row(sqlite3_stmt *s, struct store_session *session)
         .task = (uint32_t)sqlite3_column_int64(s, 6), .hold_prior = sqlite3_column_int(s, 7),
         .count = (uint64_t)sqlite3_column_int64(s, 8), .opener = (uint64_t)sqlite3_column_int64(s, 10),
     };
+    session->told_task = sqlite3_column_blob(s, 11);
+    session->told_count = (size_t)sqlite3_column_bytes(s, 11) / sizeof *session->told_task;
     const void *digest = sqlite3_column_blob(s, 9);
     if (digest && sqlite3_column_bytes(s, 9) == STORE_DIGEST_SIZE)
         memcpy(session->digest, digest, STORE_DIGEST_SIZE);

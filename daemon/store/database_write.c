@@ -65,6 +65,7 @@ int database_put_session(struct database *database, const struct store_session *
     sqlite3_bind_int64(s, 11, (int64_t)now_ms);
     sqlite3_bind_int64(s, 12, (int64_t)run_s);
     sqlite3_bind_int64(s, 13, (int64_t)session->opener);
+    bind_floats(s, 14, session->told_task, session->told_count);
     return database_run(database, s);
 }
 

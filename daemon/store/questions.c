@@ -123,7 +123,7 @@ void store_release_questions(struct store_queue *queue)
 
 // ---- Answering: the thread's side -------------------------------------------------------------------------
 
-// Strings of a row live until the next step; these live as long as the answer. `room` has been reserved.
+// Strings and numbers of a row live until the next step; these live as long as the answer. `room` has been reserved.
 static const char *keep(char **room, const char *text)
 {
     char *start = *room;
@@ -135,15 +135,23 @@ static const char *keep(char **room, const char *text)
 
 static size_t text_size(const struct store_session *s)
 {
-    return strlen(s->name) + strlen(s->identity) + strlen(s->model) + strlen(s->model_digest) + 4;
+    size_t text = strlen(s->name) + strlen(s->identity) + strlen(s->model) + strlen(s->model_digest) + 4;
+    return (s->told_count + (text + sizeof(float) - 1) / sizeof(float)) * sizeof(float);  // the next one's numbers fit
 }
 
 static void keep_text(struct store_session *s, char **room)
 {
+    char *end = *room + text_size(s);
+    size_t told = s->told_count * sizeof *s->told_task;
+    if (told)
+        memcpy(*room, s->told_task, told);
+    s->told_task = (const float *)*room;
+    *room += told;
     s->name = keep(room, s->name);
     s->identity = keep(room, s->identity);
     s->model = keep(room, s->model);
     s->model_digest = keep(room, s->model_digest);
+    *room = end;
 }
 
 // The row's session, and its strings.
@@ -227,7 +235,7 @@ static int answer_explored(struct store *store, struct kept_answer *kept, const 
     if (found <= 0)
         return found < 0 ? found : -ENOENT;
     int error = keep_session(kept, s);
-    kept->answer.number = (uint64_t)sqlite3_column_int64(s, 11);
+    kept->answer.number = (uint64_t)sqlite3_column_int64(s, 12);
     sqlite3_reset(s);
     if (error)
         return error;
@@ -240,7 +248,7 @@ static int answer_sessions(struct store *store, struct kept_answer *kept, const 
 {
     struct store_answer *answer = &kept->answer;
     size_t limit = question->limit && question->limit < STORE_PAGE ? question->limit : STORE_PAGE;
-    size_t room = limit * 512, used = 0;  // four short strings each
+    size_t room = limit * 1024, used = 0;  // four short strings each, and a task
     kept->sessions = malloc(limit * sizeof *kept->sessions);
     kept->text = malloc(room);
     sqlite3_stmt *s = database_statement(&store->database, SQL_SESSIONS);

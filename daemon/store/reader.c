@@ -54,7 +54,7 @@ static const char *copy(char *to, size_t size, const char *text)
 int store_reader_next_session(struct store_reader *reader, struct store_session *session, const uint8_t **state,
                               size_t *state_size)
 {
-    sqlite3_stmt *s = database_statement(&reader->database, SQL_SESSIONS);
+    sqlite3_stmt *s = database_statement(&reader->database, SQL_SESSIONS_UNTOLD);
     if (s == NULL)
         return -EIO;
     sqlite3_bind_text(s, 1, reader->name, -1, SQLITE_TRANSIENT);

@@ -26,13 +26,14 @@ struct transition_record {
     uint32_t observation_dim, action_dim;
 };
 
-// Behind it: name, identity, model and model_digest, each with its 0.
+// Behind it: told_task; name, identity, model and model_digest, each with its 0.
 struct session_record {
     struct record head;
     uint64_t epoch, opener, count;
     uint8_t digest[STORE_DIGEST_SIZE];
     uint32_t task;
     uint32_t hold_prior;
+    uint64_t told_count;
 };
 
 // What is forgotten are the explored sessions up to that number.
@@ -70,9 +71,10 @@ static inline struct store_session record_session(const struct record *record)
     struct store_session session = {
         .id = r->head.session, .epoch = r->epoch, .opener = r->opener, .task = r->task,
         .hold_prior = (int)r->hold_prior, .count = r->count,
+        .told_task = (const float *)(r + 1), .told_count = r->told_count,
     };
     memcpy(session.digest, r->digest, sizeof session.digest);
-    const char *text = (const char *)(r + 1);
+    const char *text = (const char *)(session.told_task + session.told_count);
     const char **fields[] = {&session.name, &session.identity, &session.model, &session.model_digest};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         *fields[i] = text;

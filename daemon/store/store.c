@@ -301,7 +301,7 @@ uint64_t store_put_session(struct store_queue *queue, const struct store_session
 {
     assert(s->id != 0);
     const char *texts[] = {s->name, s->identity ? s->identity : "", s->model, s->model_digest};
-    size_t size = sizeof(struct session_record);
+    size_t told = s->told_count * sizeof *s->told_task, size = sizeof(struct session_record) + told;
     for (int i = 0; i < 4; i++)
         size += strlen(texts[i]) + 1;
     size = record_padded(size);
@@ -314,7 +314,10 @@ uint64_t store_put_session(struct store_queue *queue, const struct store_session
     memcpy(record->digest, s->digest, STORE_DIGEST_SIZE);
     record->task = s->task;
     record->hold_prior = s->hold_prior != 0;
-    char *place = (char *)(record + 1);
+    record->told_count = s->told_count;
+    if (told)
+        memcpy(record + 1, s->told_task, told);
+    char *place = (char *)(record + 1) + told;
     for (int i = 0; i < 4; i++)
         place = stpcpy(place, texts[i]) + 1;
     return publish(queue, size);

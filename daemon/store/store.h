@@ -77,6 +77,8 @@ struct store_session {
     uint64_t epoch, opener;                 // opener: who opened it last (Open.opener)
     uint32_t task;
     int hold_prior;
+    const float *told_task;                 // the task that an oracle was told; lives as the strings   (told_count)
+    size_t told_count;
     uint64_t count;
     uint8_t digest[STORE_DIGEST_SIZE];
 };

@@ -26,7 +26,7 @@ static void check(int fact)
         abort();
 }
 
-// With a small model of each kind that has a belief, named after it; ours is "small".
+// With a small model of each kind, named after it; ours is "small".
 static struct server *server_of_small_models(void)
 {
     static struct server *server;
@@ -41,7 +41,7 @@ static struct server *server_of_small_models(void)
     log_set_level(LOG_ERROR);
     check(house_new(&house, &options, why, sizeof why) == 0);
     check(house_serve(house, sample_model(&sample_small, 1), NULL, 0, why, sizeof why) == 0);
-    for (enum model_kind kind = MODEL_VARIBAD; kind <= MODEL_PEARL; kind++) {
+    for (enum model_kind kind = MODEL_VARIBAD; kind < MODEL_KIND_COUNT; kind++) {
         struct model_shape shape = sample_kind(kind);
         shape.name = model_kind_name(kind);
         check(house_serve(house, sample_model(&shape, 1), NULL, 0, why, sizeof why) == 0);

@@ -38,12 +38,13 @@ static const struct wire_session_state state = {
     .standing = 1, .hold_prior = 1, .observation = FLOATS(0, 5), .action = FLOATS(1, 3),
     .writers = writers, .writer_count = 3, .sums = sums, .sums_count = 3,
     .count = UINT64_MAX, .digest = DIGEST, .duplicates = UINT64_MAX, .refused = UINT64_MAX - 2, .opener = UINT64_MAX - 4,
-    .hand_overs = UINT32_MAX};
+    .hand_overs = UINT32_MAX, .told_task = FLOATS(0, 2)};
 static const struct wire_session_info sessions[] = {
     {.session = "robot-7", .model = "cheetah", .model_digest = "abc", .identity = "plant-3",
      .place = WIRE_MOVED_PLACE, .epoch = UINT64_MAX, .task = UINT32_MAX, .seq = 3, .count = 4, .digest = DIGEST,
      .durable_seq = 5, .duplicates = 6, .gaps = 7, .refused = 8, .silent_ms = UINT64_MAX, .peer = "unix:17",
-     .last_reward_p = 1e-300, .loop = UINT32_MAX, .kind = "pearl"},
+     .last_reward_p = 1e-300, .loop = UINT32_MAX, .kind = "pearl",
+     .told_task = FLOATS(1, 3)},
     {.session = "b"}};
 static const struct wire_alias aliases[] = {{"best", "cheetah"}, {"", ""}};
 static const struct wire_use uses[] = {{"abc", UINT64_MAX, 1}, {"", 0, 0}};
@@ -51,11 +52,11 @@ static const char *const refused[] = {"half.safetensors: not a model", ""};
 
 const struct wire_envelope messages[] = {
     {1, WIRE_HELLO, .hello = {"client 1", "s3cret"}},
-    {2, WIRE_OPEN, .open = {"robot-7", "cheetah", 1, UINT64_MAX, UINT64_MAX - 3, 1}},
+    {2, WIRE_OPEN, .open = {"robot-7", "cheetah", 1, UINT64_MAX, UINT64_MAX - 3, 1, FLOATS(1, 2)}},
     {3, WIRE_STEP, .step = {70000, UINT64_MAX, 3, FLOATS(0, 5), -2.5f, FLOATS(1, 2), 1, "robot-7", UINT64_MAX}},
     {4, WIRE_OBSERVE, .observe = {5, 6, 7, transitions, 2, "robot-7", 8}},
     {5, WIRE_ACT, .act = {1, 2, FLOATS(0, 4), "robot-7", 3}},
-    {6, WIRE_RESET, .reset = {1, WIRE_TASK, 9, "robot-7", UINT64_MAX}},
+    {6, WIRE_RESET, .reset = {1, WIRE_TASK, 9, "robot-7", UINT64_MAX, FLOATS(2, 3)}},
     {7, WIRE_GET_BELIEF, .get_belief = {1, 1, 0, 1, "robot-7", 2}},
     {8, WIRE_CLOSE, .close = {1, 1, "robot-7", 2, 1}},
     {9, WIRE_PING, .ping = {1}},

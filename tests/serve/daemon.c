@@ -474,12 +474,6 @@ START_TEST(what_is_wrong_at_the_start_is_said)
     FILE *file = fopen(config_path, "w");
     fprintf(file, "listen = %s\nmodel = %s\nsessoins = 4\n", address, model_path);
     fclose(file);
-    struct model_shape shape = sample_oracle();
-    struct model *oracle = sample_model(&shape, 1);
-    char oracle_path[128];
-    snprintf(oracle_path, sizeof oracle_path, "%s/oracle", directory);
-    ck_assert_int_eq(model_save(oracle, oracle_path), 0);
-    model_free(oracle);
     const struct {
         const char *arguments[8], *said;
         int status;
@@ -491,7 +485,6 @@ START_TEST(what_is_wrong_at_the_start_is_said)
         {{"--listen", address}, "at least one --listen and one --model", 1},
         {{"--listen", address, "--model", "/nonexistent"}, "/nonexistent: ", 1},
         {{"--listen", address, "--model", log_path}, "log: ", 1},
-        {{"--listen", address, "--model", oracle_path}, "must be told the task", 1},
         {{"--lisen", address}, "--lisen: unknown option", 1},
         {{"--listen", address, "--model", model_path, "--ready-fd", "x"}, "--ready-fd", 1},
         {{"--listen", address, "--model", model_path, "more"}, "more: unexpected", 1},

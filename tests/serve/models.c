@@ -234,11 +234,6 @@ START_TEST(a_broken_file_never_replaces_a_good_one)
         struct wire_envelope load = {.kind = WIRE_LOAD_MODEL, .load_model.file = {bytes, cut}};
         refused(operator, load, WIRE_INVALID, "file");
     }
-    struct model_shape shape = sample_oracle();
-    struct model *oracle = sample_model(&shape, 1);
-    ck_assert_int_eq(model_save(oracle, other), 0);
-    refused(operator, loading(other), WIRE_INVALID, "file");
-    model_free(oracle);
     ck_assert_str_eq(open_named(client, "robot", "").model->digest, good->digest);
     // A good file again: it is taken.
     struct model *better = write_model(model_path, 2);
@@ -335,6 +330,36 @@ START_TEST(a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model)
     check_digest_by(&new, opened.digest);
     crew_stop(&crew);
     witness_free(&new);
+    model_free(old);
+}
+END_TEST
+
+START_TEST(a_session_is_rebuilt_with_a_model_without_a_belief_and_back_but_not_with_one_that_must_be_told_the_task)
+{
+    struct model *old = write_model(model_path, 1);
+    struct robot robot = {.model = old, .seed = 7};
+    serve(1);
+    uint32_t handle = open_named(client, "robot", "").handle;
+    for (uint64_t seq = 1; seq <= LIFE; seq++)
+        tell(handle, &robot, seq);
+    const struct wire_envelope reload = {.kind = WIRE_RELOAD};
+    const struct wire_envelope rebuild = {.kind = WIRE_REBUILD, .rebuild.session = "robot"};
+    model_free(write_model_of(MODEL_ORACLE, model_path, 1));
+    ck_assert_uint_eq(list_models(reload).refused_count, 0);
+    refused(operator, rebuild, WIRE_WRONG_MODEL, "session");
+    model_free(write_model_of(MODEL_NONE, model_path, 1));
+    ck_assert_uint_eq(list_models(reload).refused_count, 0);
+    struct wire_envelope reply = crew_ask(&crew, operator, rebuild);
+    ck_assert_msg(reply.kind == WIRE_DONE, "%s", reply.error.message);
+    ck_assert_uint_eq(reply.done.count, 0);
+    ck_assert_uint_eq(tell(handle, &robot, LIFE + 1).count, 0);
+    model_free(write_model(model_path, 1));
+    ck_assert_uint_eq(list_models(reload).refused_count, 0);
+    reply = crew_ask(&crew, operator, rebuild);
+    ck_assert_msg(reply.kind == WIRE_DONE, "%s", reply.error.message);
+    ck_assert_uint_eq(reply.done.count, LIFE);
+    ck_assert_uint_eq(tell(handle, &robot, LIFE + 2).count, LIFE + 1);
+    crew_stop(&crew);
     model_free(old);
 }
 END_TEST
@@ -448,6 +473,8 @@ int main(void)
     SUITE_TEST_WITH(suite, a_session_comes_back_with_its_model_after_the_file_was_replaced, set_up, tear_down);
     suite_add(suite, "a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model",
               a_rebuilt_session_has_the_bits_of_a_life_with_the_new_model, 8, set_up, tear_down);
+    SUITE_TEST_WITH(suite, a_session_is_rebuilt_with_a_model_without_a_belief_and_back_but_not_with_one_that_must_be_told_the_task,
+                    set_up, tear_down);
     SUITE_TEST_WITH(suite, aliases_follow_their_model_and_go_with_it, set_up, tear_down);
     SUITE_TEST_WITH(suite, sessions_are_listed_from_all_servers_and_from_the_log, set_up, tear_down);
     return suite_finish(suite);
