@@ -86,6 +86,7 @@ static void session_free(struct bel_session *session)
     call_model_release(&session->model);
     kept_release(&session->kept);
     free(session->action);
+    free((float *)(uintptr_t)session->told_task.values);
     free(session);
 }
 
@@ -255,10 +256,15 @@ static struct bel_session *session_new(struct bel *bel, const struct bel_open *o
             return NULL;
         }
     struct bel_session *session = calloc(1, sizeof *session);
-    if (!session) {
+    float *told = open->task ? calloc(open->task_dim + 1, sizeof *told) : NULL;
+    if (!session || (open->task && !told)) {
+        free(session);
+        free(told);
         *result = call_fail(bel, BEL_NO_MEMORY, "%s: no memory for a session", open->id);
         return NULL;
     }
+    if (told)
+        session->told_task = (struct wire_floats){memcpy(told, open->task, open->task_dim * sizeof *told), open->task_dim};
     session->bel = bel;
     session->host = bel->hosts;
     memcpy(session->id, open->id, length);

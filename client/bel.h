@@ -119,7 +119,8 @@ struct bel_model {
     uint32_t reward_features;       // D of the reward head; 0: no such head
     const char *provenance;         // JSON: how it was trained, how well it does
     uint64_t revision;              // raised by its learner with each one that it publishes; 0: none
-    const char *kind;               // how it infers the task: "glibrl", "varibad", "rl2", "pearl", "none"; "" if not told
+    const char *kind;               // how it infers the task: "glibrl", "varibad", "rl2", "pearl", "none"; "oracle": it is told the
+                                    // task; "" if not told
     int discrete;                   // an action is one-hot: a choice of action_dim
 };
 
@@ -156,6 +157,8 @@ struct bel_open {
     int hold_prior;        // the policy reads the prior for ever; the belief is kept all the same
     int explore;           // actions come as the policy means them, not clipped to the bounds: draw around them, do what
                            // was drawn within the bounds, and tell with the next step what was drawn
+    const float *task;     // the task itself, for a model of kind "oracle", which needs it; others take none: NULL
+    size_t task_dim;       // how many numbers that is
 };
 
 // Opens or resumes a session. Opening one that is open elsewhere takes it over: the other gets BEL_FENCED.
@@ -275,6 +278,8 @@ BEL_EXPORT int bel_observe(struct bel_session *session, uint32_t writer, const s
 BEL_EXPORT int bel_reset_episode(struct bel_session *session);
 // Another task: the belief goes back to the prior.
 BEL_EXPORT int bel_reset_task(struct bel_session *session);
+// The same for a model of kind "oracle", which is told the task that begins (task_dim of its model).
+BEL_EXPORT int bel_reset_task_to(struct bel_session *session, const float *task);
 
 enum { BEL_TRANSITION, BEL_REWARD, BEL_HEADS };
 

@@ -56,12 +56,14 @@ int bel_observe(struct bel_session *session, uint32_t writer, const struct bel_t
     return result;
 }
 
-static int reset(struct bel_session *session, enum wire_scope scope)
+static int reset(struct bel_session *session, enum wire_scope scope, const float *task)
 {
     struct single single = {
         .session = session, .take = single_take_done,
         .request = {.kind = WIRE_RESET, .reset = {.scope = scope, .task = session->task}},
     };
+    if (task)
+        single.request.reset.told_task = (struct wire_floats){task, session->model.model.task_dim};
     session->owed_at = 0;  // what is owed to this task comes before
     int result = single_run(session->bel, &single, 0);
     session->following = 0;
@@ -70,12 +72,17 @@ static int reset(struct bel_session *session, enum wire_scope scope)
 
 int bel_reset_episode(struct bel_session *session)
 {
-    return reset(session, WIRE_EPISODE);
+    return reset(session, WIRE_EPISODE, NULL);
 }
 
 int bel_reset_task(struct bel_session *session)
 {
-    return reset(session, WIRE_TASK);
+    return reset(session, WIRE_TASK, NULL);
+}
+
+int bel_reset_task_to(struct bel_session *session, const float *task)
+{
+    return reset(session, WIRE_TASK, task);
 }
 
 // values (count) to out, if wanted. A model that has them has as many as its dimensions say.

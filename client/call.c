@@ -231,6 +231,9 @@ static void ask_open(struct call *call, size_t i, struct wire_envelope *request)
     request->open = (struct wire_open){
         .session = session->id, .model = session->model.model.name, .hold_prior = session->hold_prior,
         .epoch = session->epoch, .opener = session->opener, .explore = session->explore};
+    // A session that was opened knows its task, and it may be a later one.
+    if (session->epoch == 0)
+        request->open.told_task = session->told_task;
     session->opening = session->host->generation;
 }
 

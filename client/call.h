@@ -49,6 +49,7 @@ struct bel_session {
     char id[WIRE_SESSION_LIMIT + 1];
     struct call_model model;
     int hold_prior, explore;
+    struct wire_floats told_task; // as opened, for as long as the daemon has no session of it; on the heap
     int known;                    // was opened at least once, so that there is a history to compare with
     int resumed;                  // was there already when it was opened first
     size_t in_call;               // entry of the current call that it is, plus 1; 0: of none

@@ -69,7 +69,13 @@ static int open_robot(struct fleet *fleet, size_t i)
 
     char id[64];
     snprintf(id, sizeof id, "%.40s.%zu", o->name, i + 1);
-    const struct bel_open open = {.id = id, .model = fleet->model->name, .hold_prior = o->hold_prior};
+    float told[WORLD_TASK_LIMIT];
+    for (size_t k = 0; k < o->world->task_dim; k++)
+        told[k] = (float)robot->task[k];
+    int is_oracle = strcmp(fleet->model->kind, "oracle") == 0;
+    const struct bel_open open = {
+        .id = id, .model = fleet->model->name, .hold_prior = o->hold_prior, .task = is_oracle ? told : NULL,
+        .task_dim = is_oracle ? o->world->task_dim : 0};
     int result = bel_open(fleet->bel, &open, &robot->session);
     return result ? fail(fleet, result, bel_error(fleet->bel)) : 0;
 }
@@ -84,6 +90,7 @@ int fleet_open(struct fleet *fleet, struct bel *bel, const struct fleet_options 
     if (fleet->model->observation_dim != world->observation_dim || fleet->model->action_dim != world->action_dim ||
         fleet->model->task_dim != world->task_dim)
         return fail(fleet, BEL_INVALID, "the model has other dimensions than the world");
+    fleet->believes = strcmp(fleet->model->kind, "oracle") != 0 && strcmp(fleet->model->kind, "none") != 0;
     fleet->robots = calloc(options->count, sizeof *fleet->robots);
     fleet->steps = calloc(options->count, sizeof *fleet->steps);
     fleet->round_trips = calloc(steps_at_most(fleet), sizeof *fleet->round_trips);
@@ -259,6 +266,7 @@ static void settle(struct robot *robot, const struct bel_step *step)
     }
     robot->sent++;
     enum bel_status status = step->report.status;
+    robot->absorbed += status == BEL_STATUS_ABSORBED || status == BEL_STATUS_DUPLICATE;
     robot->refused += status == BEL_STATUS_NOT_FINITE || status == BEL_STATUS_OUT_OF_RANGE;
 }
 
@@ -308,7 +316,7 @@ static void keep_pace(const struct fleet *fleet, const struct timespec *started)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-// Does each belief count what was told?
+// Does each belief count what was told? Where there is none, it counts what was answered for.
 static int count_up(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->options.count; i++) {
@@ -317,7 +325,7 @@ static int count_up(struct fleet *fleet)
         int result = bel_get_belief(robot->session, &belief);
         if (result)
             return fail(fleet, result, bel_error(fleet->bel));
-        robot->counted = belief.count;
+        robot->counted = fleet->believes ? belief.count : robot->absorbed;
         fleet->transitions += robot->sent;
         fleet->lost += robot->sent - robot->refused - robot->counted;
     }

@@ -26,6 +26,7 @@ struct robot {
     double reward_p, transition_p;   // of the last step: how surprising it was
     uint64_t sent, counted;          // transitions told; transitions in the belief at the end
     uint64_t refused;                // told, but not absorbed: not finite or out of range
+    uint64_t absorbed;               // told, and answered so
     struct estimate now;             // newest; of no use before estimate_count > 0
     struct estimate *estimates;      // (estimate_count) those that are traced come first in time
     size_t estimate_count;
@@ -54,6 +55,7 @@ struct fleet {
     struct robot *robots;            // (count)
     struct bel_step *steps;          // (count)
     int can_estimate;                // the model has landmarks
+    int believes;                    // the model has a belief; an oracle is told the task instead, and "none" nothing
     size_t episode, step;            // where they are: step of the episode, from 0
     size_t total;                    // steps of all episodes that were made
     size_t episodes_done;

@@ -207,6 +207,7 @@ struct outcome {
     double returns[FLEET_EPISODES_LIMIT];
     double median_us;
     uint64_t transitions, lost;
+    const char *words;         // how they acted
 };
 
 static double mean_of(const struct outcome *outcome)
@@ -234,7 +235,9 @@ static int run(struct fleet *fleet, struct bel *bel, const struct fleet_options 
     table_end(&table, fleet);
     *outcome = (struct outcome){
         .episodes_done = fleet->episodes_done, .median_us = fleet_median_us(fleet),
-        .transitions = fleet->transitions, .lost = fleet->lost};
+        .transitions = fleet->transitions, .lost = fleet->lost,
+        .words = !fleet->believes ? strcmp(fleet->model->kind, "none") ? "told their task" : "without a belief"
+                 : options->hold_prior ? "belief held at the prior" : "with their beliefs"};
     for (size_t e = 0; e < fleet->episodes_done; e++)
         outcome->returns[e] = fleet_return(fleet, e);
     return 0;
@@ -274,8 +277,7 @@ static void print_summary(const struct options *options, const struct outcome *o
     for (size_t e = 0; e < count; e++)
         printf("  episode %zu", e + 1);
     printf("\n");
-    print_row(options->fleet.hold_prior ? "belief held at the prior" : "with their beliefs", own->returns,
-              count, "");
+    print_row(own->words, own->returns, count, "");
     if (prior)
         print_row("belief held at the prior", prior->returns, prior->episodes_done, "same tasks, same starts");
     if (!isnan(oracle))
@@ -345,6 +347,11 @@ static int rollout(const struct options *options, struct bel *bel)
     if (run(&fleet, bel, &plan, plan.hold_prior ? "prior held" : "with beliefs", &own))
         goto done;
     snprintf(model, sizeof model, "%s", fleet.model->name);
+    if (compare && !fleet.believes) {
+        fprintf(stderr, "bel-rollout: --compare: model %s is of kind %s and has no belief to hold at the prior\n", model,
+                fleet.model->kind);
+        goto done;
+    }
     if (compare)
         oracle = oracle_return(fleet.model, plan.episodes);
 

@@ -149,6 +149,30 @@ class Life(WithDaemon):
             session.act([0.2] * dim)
             self.assertEqual(session.step(1, [0.1] * dim)[1].count, 1)
 
+    def test_an_oracle_is_told_the_task(self):
+        with self.assertRaises(beliefd.UnsupportedError) as caught:
+            self.belief.session("told", task=[1, 2])
+        self.assertEqual(caught.exception.field, "told_task")
+        model = support.scratch() / "oracle"
+        subprocess.run([MODEL_WRITER, str(model), "oracle"], check=True)
+        daemon = support.Daemon(PROGRAM, model, data=support.scratch())
+        with beliefd.connect(daemon.address, timeout=20) as belief:
+            self.assertEqual((belief.models[0].kind, belief.models[0].task_dim), ("oracle", 2))
+            with self.assertRaises(beliefd.InvalidError) as caught:
+                belief.session("robot")
+            self.assertEqual((caught.exception.field, caught.exception.limit), ("told_task", 2))
+            here = np.full(belief.models[0].observation_dim, 0.5, dtype=np.float32)
+            with belief.session("robot", task=[0.5, -1]) as session:
+                first = session.act(here)
+                daemon.kill()
+                daemon.start()
+                np.testing.assert_array_equal(session.step(0, here)[0], first)  # the daemon knows the task
+                with self.assertRaises(beliefd.InvalidError):
+                    session.reset_task()
+                session.reset_task(task=np.array([2, 3]))
+                self.assertFalse(np.array_equal(session.act(here), first))
+        daemon.stop()
+
     def test_a_session_is_resumed_by_name(self):
         with self.belief.session("again") as session:
             diary = Diary(session)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import grpc
+import numpy.typing as npt
 
 from .errors import (DeadlineError, DisconnectedError, InvalidError, ProtocolError, UnauthenticatedError,
                      from_rpc)
@@ -156,14 +157,14 @@ class Belief:
         return str(self._welcome.identity)
 
     def session(self, name: str, model: str = "", *, hold_prior: bool = False,
-                timeout: Optional[float] = None) -> Session:
+                task: Optional[npt.ArrayLike] = None, timeout: Optional[float] = None) -> Session:
         """Opens or resumes a session.
 
         name is 1 to 64 of A-Z a-z 0-9 . _ : - and names the belief at the daemon; model "" is the daemon's first. One
         that is open elsewhere is taken over: the other gets FencedError. hold_prior lets the policy read the prior
-        for ever.
+        for ever. task is the task itself (task_dim), for a model of kind "oracle", which needs it; others take none.
         """
-        return Session(self, name, model, hold_prior, timeout)
+        return Session(self, name, model, hold_prior, task, timeout)
 
     def ping(self, timeout: Optional[float] = None) -> float:
         """One empty round trip; its seconds."""

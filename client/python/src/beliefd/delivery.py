@@ -56,7 +56,8 @@ class Reopen(Exception):
 class Delivery:
     """The part of a session that talks to the daemon."""
 
-    def __init__(self, belief: "Belief", name: str, model: str, hold_prior: bool, deadline: float) -> None:
+    def __init__(self, belief: "Belief", name: str, model: str, hold_prior: bool, told_task: List[float],
+                 deadline: float) -> None:
         self._belief = belief
         self._home = belief._home
         self.name = name
@@ -70,7 +71,7 @@ class Delivery:
         self.resent = 0                    # entries that were told again
 
         opened = self._open(pb.Open(session=name, model=model, hold_prior=hold_prior,
-                                   opener=self._opener), deadline)
+                                   opener=self._opener, told_task=told_task), deadline)
         self.model = Model.of(opened.model)
         self.resumed = bool(opened.resumed)       # it was there already
         self._epoch = int(opened.epoch)

@@ -58,7 +58,7 @@ class Model:
     transition_features: int         # D of the transition head; 0: no such head
     reward_features: int
     provenance: str                  # JSON: how it was trained; empty but in `Belief.models`
-    kind: str = ""                   # how it infers the task: "glibrl", "varibad", "rl2", "pearl", "none"
+    kind: str = ""                   # how it infers the task: "glibrl", "varibad", "rl2", "pearl", "none"; "oracle": told it
     discrete: bool = False           # an action is one-hot
 
     @classmethod

@@ -21,6 +21,11 @@ UNANSWERED_LIMIT = 32    # steps without an answer that are kept: the robot has 
 KEPT_LIMIT = 4096        # entries that wait for the daemon's disk; then a step waits for it too
 
 
+def told(task: Optional[npt.ArrayLike]) -> List[float]:
+    """A task as messages tell it."""
+    return [] if task is None else [float(number) for number in np.asarray(task, dtype=np.float32)]
+
+
 class Session(Delivery):
     """Made by `Belief.session`. One thread at a time; a lock sees to it.
 
@@ -29,8 +34,9 @@ class Session(Delivery):
     with an empty one as if nothing had happened), LimitError, PermissionDeniedError, ProtocolError.
     """
 
-    def __init__(self, belief: "Belief", name: str, model: str, hold_prior: bool, timeout: Optional[float]) -> None:
-        super().__init__(belief, name, model, hold_prior, belief._deadline(timeout))
+    def __init__(self, belief: "Belief", name: str, model: str, hold_prior: bool, task: Optional[npt.ArrayLike],
+                 timeout: Optional[float]) -> None:
+        super().__init__(belief, name, model, hold_prior, told(task), belief._deadline(timeout))
         self._lock = threading.RLock()
         self._observation: Optional[Floats] = None  # number _seq
         self._acted = False                         # it came by an act
@@ -111,15 +117,16 @@ class Session(Delivery):
             self._ask("Reset", timeout, lambda: pb.Reset(session=self.name, epoch=self._epoch, scope=pb.Reset.EPISODE))
             self._following = False
 
-    def reset_task(self, *, timeout: Optional[float] = None) -> None:
-        """Another task: the belief goes back to the prior. Then act."""
+    def reset_task(self, *, task: Optional[npt.ArrayLike] = None, timeout: Optional[float] = None) -> None:
+        """Another task: the belief goes back to the prior. Then act. task: the one that begins, for an oracle."""
         with self._lock:
             self._check_usable()
             if self._owed:
                 self._pay(self._belief._deadline(timeout), OBSERVE_LIMIT)
             ending = self._task  # a repeat of its reset changes nothing
+            told_task = told(task)
             done = self._ask("Reset", timeout, lambda: pb.Reset(session=self.name, epoch=self._epoch,
-                                                                scope=pb.Reset.TASK, task=ending))
+                                                                scope=pb.Reset.TASK, task=ending, told_task=told_task))
             self._following = False
             self._task = done.task
             self._count = done.count
