@@ -79,6 +79,12 @@ void json_add_digest(cJSON *object, const char *key, struct wire_bytes digest)
     cJSON_AddStringToObject(object, key, digest_text(text, digest));
 }
 
+void json_add_told_task(cJSON *object, struct wire_floats told_task)
+{
+    if (told_task.count > 0)
+        cJSON_AddItemToObject(object, "told_task", cJSON_CreateFloatArray(told_task.values, (int)told_task.count));
+}
+
 const char *duration_text(char text[DURATION_TEXT], double seconds)
 {
     static const struct { double below, unit; const char *name; } scales[] = {

@@ -47,6 +47,8 @@ int ctl_print(cJSON *object);
 // Numbers of 64 bits are written whole, not as a double.
 void json_add_number(cJSON *object, const char *key, uint64_t number);
 void json_add_digest(cJSON *object, const char *key, struct wire_bytes digest);  // hexadecimal, or ""
+// What an oracle was told; nothing for others.
+void json_add_told_task(cJSON *object, struct wire_floats told_task);
 
 enum { DIGEST_TEXT = 2 * WIRE_DIGEST_SIZE + 1, DURATION_TEXT = 16 };
 const char *digest_text(char text[DIGEST_TEXT], struct wire_bytes digest);

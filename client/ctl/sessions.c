@@ -26,6 +26,7 @@ static cJSON *session_json(const struct wire_session_info *s)
     cJSON_AddStringToObject(object, "peer", s->peer);
     cJSON_AddNumberToObject(object, "last_reward_p", s->last_reward_p);
     json_add_number(object, "loop", s->loop);
+    json_add_told_task(object, s->told_task);
     return object;
 }
 

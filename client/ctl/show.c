@@ -82,7 +82,10 @@ static void print_info(const struct wire_session_info *s)
     if (*s->identity)
         printf("  identity        %s\n", s->identity);
     printf("  epoch           %llu\n", (unsigned long long)s->epoch);
-    printf("  task            %u\n", s->task);
+    printf("  task            %u", s->task);
+    for (size_t i = 0; i < s->told_task.count; i++)
+        printf("%s%.6g", i ? ", " : ", told: ", (double)s->told_task.values[i]);
+    putchar('\n');
     printf("  transitions     %llu in the belief, %llu duplicates, %llu refused, %llu gaps\n",
            (unsigned long long)s->count, (unsigned long long)s->duplicates, (unsigned long long)s->refused,
            (unsigned long long)s->gaps);
@@ -141,6 +144,7 @@ static void add_info(cJSON *object, const struct wire_session_info *s)
     cJSON_AddStringToObject(object, "place", place_name(s->place));
     json_add_number(object, "epoch", s->epoch);
     json_add_number(object, "task", s->task);
+    json_add_told_task(object, s->told_task);
     json_add_number(object, "seq", s->seq);
     json_add_number(object, "durable_seq", s->durable_seq);
     json_add_number(object, "duplicates", s->duplicates);
