@@ -66,12 +66,13 @@ int checkpoint_save(struct train *train, const char *path, char *why, size_t why
 static int read_file(const char *path, uint8_t **bytes, size_t *size, char *why, size_t why_size)
 {
     struct stat about;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? -errno : 0;
+    // Not blocking: a named pipe is refused instead of waited for.
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error = fd < 0 ? -errno : 0;
     *bytes = NULL;
     if (!error && fstat(fd, &about))
         error = -errno;
     if (!error && (!S_ISREG(about.st_mode) || about.st_size > SAFETENSORS_FILE_LIMIT))
-        error = -EBADMSG;
+        error = S_ISREG(about.st_mode) ? -EFBIG : S_ISDIR(about.st_mode) ? -EISDIR : -ENODEV;
     if (!error && !(*bytes = malloc((size_t)about.st_size + 1)))
         error = -ENOMEM;
     for (*size = 0; !error && *size < (size_t)about.st_size;) {

@@ -124,7 +124,7 @@ int load_oracle(struct model **oracle, const char *path, const struct world *wor
     if (!path)
         return 0;
     if (model_load(oracle, path, why, sizeof why))
-        return fail("%s", why);
+        return fail("%s: %s", path, why);
     if (strcmp((*oracle)->world, world->name) || !(*oracle)->reads_task) {
         model_free(*oracle);
         *oracle = NULL;
@@ -158,7 +158,7 @@ int evaluate_command(int argc, char **argv)
     struct pool *pool = NULL;
     status = 1;
     if (model_load(&model, path, why, sizeof why))
-        return fail("%s", why);
+        return fail("%s: %s", path, why);
     const struct world *world = world_find(model->world);
     if (!world) {
         fail("%s is a model of \"%s\", which is not a world that is known here", path, model->world);

@@ -28,7 +28,7 @@ int export_command(int argc, char **argv)
         return fail("export --onnx into which directory? (see bel-learn export --help)"), 2;
     struct model *model;
     if (model_load(&model, path, why, sizeof why))
-        return fail("%s", why);
+        return fail("%s: %s", path, why);
     int error = mkdir(directory, 0777) && errno != EEXIST ? -errno : 0;
     if (error)
         fail("cannot make %s: %s", directory, strerror(-error));

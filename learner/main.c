@@ -7,6 +7,7 @@
 #include "nearest.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +87,7 @@ static int run(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error like a full disk
     // "bel-learn help train" is "bel-learn train --help".
     char *turned[] = {argv[0], argc > 2 ? argv[2] : NULL, "--help", NULL};
     if (argc == 3 && !strcmp(argv[1], "help"))

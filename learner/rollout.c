@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-// A simulation that diverges is started again; one that always does is broken.
+// A simulation that diverges is started again; one that does in half of its steps, or so often, is broken.
 enum { DIVERGED_LIMIT = 100 };
 
 struct rollout_env {
@@ -37,6 +37,8 @@ struct rollout_worker {
     float *hidden;
     size_t input_stride, mean_stride;
     int error;
+    int diverged;                    // that is why; env and step say where
+    size_t env, step;
 };
 
 // One of the parts that environments are divided into.
@@ -317,6 +319,11 @@ static int move_on(const struct rollout_job *job, struct rollout_worker *worker,
     return 0;
 }
 
+static size_t diverged_limit(const struct rollout *r)
+{
+    return r->T / 2 < DIVERGED_LIMIT ? r->T / 2 : DIVERGED_LIMIT;
+}
+
 static int step_all(const struct rollout_job *job, struct rollout_worker *worker, size_t first, size_t count, size_t t)
 {
     struct rollout *r = job->rollout;
@@ -353,8 +360,12 @@ static int step_all(const struct rollout_job *job, struct rollout_worker *worker
             // The step is void: the episode is begun again, and the row before ends here.
             r->end[row] = ROW_VOID;
             r->reward[row] = 0;
-            if (++r->returns[first + i].diverged > DIVERGED_LIMIT)
+            if (++r->returns[first + i].diverged > diverged_limit(r)) {
+                worker->diverged = 1;
+                worker->env = first + i;
+                worker->step = t;
                 return -EIO;
+            }
             r->world->reset(env->instance, env->task, &env->explorer.starts, env->observation);
         }
         memcpy(r->next_observation + row * obs, env->observation, obs * sizeof(float));
@@ -414,17 +425,23 @@ int rollout_run(struct rollout *r, const struct model *model, uint64_t seed, uin
     for (size_t e = 0; e < r->N; e++)
         memcpy(r->envs[e].task, r->tasks.task + e * WORLD_TASK_LIMIT, sizeof r->envs[e].task);
     for (unsigned t = 0; t < r->threads; t++)
-        r->workers[t].error = 0;
+        r->workers[t].error = r->workers[t].diverged = 0;
     pool_run(pool, roll_part, &job, parts);
-    for (unsigned t = 0; t < r->threads; t++)
-        if (r->workers[t].error) {
-            if (r->told)
-                r->told->explain(r->told->context, why, why_size);
-            else
-                snprintf(why, why_size, "the simulation of %s diverges again and again, or a belief is damaged",
-                         r->world->name);
-            return r->workers[t].error;
-        }
+    for (unsigned t = 0; t < r->threads; t++) {
+        const struct rollout_worker *worker = &r->workers[t];
+        if (!worker->error)
+            continue;
+        if (r->told)
+            r->told->explain(r->told->context, why, why_size);
+        else if (worker->diverged)
+            snprintf(why, why_size, "the simulation of %s diverged more than %zu times in one rollout, last at step %zu of "
+                     "environment %zu in iteration %llu", r->world->name, diverged_limit(r), worker->step, worker->env,
+                     (unsigned long long)iteration);
+        else
+            snprintf(why, why_size, "a belief about %s is damaged in iteration %llu", r->world->name,
+                     (unsigned long long)iteration);
+        return worker->error;
+    }
     return 0;
 }
 

@@ -8,11 +8,13 @@
 #include "train.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,7 +88,19 @@ struct run {
     double bare_rate;              // environment steps per second and core, nothing else done
     double start, cpu_start;       // of this process
     double seconds_before, cpu_before;  // of those it resumes
+    uint64_t saved;                // frames that are in the checkpoint; 0: there is none
 };
+
+// Why it goes no further, and what is left.
+static int give_up(const struct run *run, const char *why)
+{
+    const struct options *o = &run->train->options;
+    unsigned long long frames = train_frames(run->train), seed = o->seed, saved = run->saved;
+    if (saved)
+        return fail("%s; that was after %llu frames with seed %llu, and %s has the first %llu", why, frames, seed,
+                    o->checkpoint, saved);
+    return fail("%s; that was after %llu frames with seed %llu", why, frames, seed);
+}
 
 static double run_seconds(const struct run *run)
 {
@@ -146,7 +160,8 @@ static int save_checkpoint(struct run *run)
     train->counters[COUNT_SECONDS] = run_seconds(run);
     train->counters[COUNT_CPU_SECONDS] = run_cpu_seconds(run);
     if (checkpoint_save(train, train->options.checkpoint, why, sizeof why))
-        return fail("%s", why);
+        return give_up(run, why);
+    run->saved = train_frames(train);
     online_saved(run->online);
     return 0;
 }
@@ -163,9 +178,13 @@ static int loop(struct run *run)
         if (error == -EINTR)
             break;
         if (error)
-            return fail("%s", why);
-        if (run->events && write_event(run))
-            return fail("cannot write the log in %s", o->log ? o->log : "?");
+            return give_up(run, why);
+        if (run->events && (error = write_event(run))) {
+            // What was learnt so far need not be lost with it.
+            save_checkpoint(run);
+            snprintf(why, sizeof why, "cannot write the log in %s: %s", o->log, strerror(-error));
+            return give_up(run, why);
+        }
         if (now_seconds() - saved > o->checkpoint_seconds) {
             if (save_checkpoint(run))
                 return 1;
@@ -189,8 +208,10 @@ static int finish(struct run *run, const struct model *oracle, int argc, char **
     if (!status) {
         model->provenance = provenance(train, argc, argv, seconds, cpu, &all);
         int error = o->out ? model_save(model, o->out) : 0;
-        if (error)
-            status = fail("cannot write %s: %s", o->out, strerror(-error));
+        if (error) {
+            snprintf(why, sizeof why, "cannot write %s: %s", o->out, strerror(-error));
+            status = give_up(run, why);
+        }
     }
     if (!status && o->json) {
         double frames = (double)train_frames(train);
@@ -227,6 +248,24 @@ static int finish(struct run *run, const struct model *oracle, int argc, char **
     return status;
 }
 
+// That there is a place for it is better known before hours of training than after.
+static int check_place(const char *path)
+{
+    char directory[PATH_MAX];
+    struct stat about;
+    if (!path)
+        return 0;
+    const char *slash = strrchr(path, '/');
+    if (snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".")
+        >= (int)sizeof directory)
+        return fail("%s cannot be written: %s", path, strerror(ENAMETOOLONG));
+    if (access(directory, W_OK | X_OK))
+        return fail("%s cannot be written, because of its directory: %s", path, strerror(errno));
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+        return fail("%s cannot be written: it is a directory", path);
+    return 0;
+}
+
 int train_command(int argc, char **argv)
 {
     struct options options;
@@ -240,6 +279,10 @@ int train_command(int argc, char **argv)
         fail("%s", why);
         return 2;
     }
+    if (check_place(options.out) || check_place(options.checkpoint))
+        return 1;
+    if (options.checkpoint && !options.resume && access(options.checkpoint, F_OK) == 0)
+        return fail("the checkpoint %s is there already: go on from it with --resume, or remove it", options.checkpoint);
     struct model *oracle;
     if (load_oracle(&oracle, options.oracle, options.world))
         return 1;
@@ -254,6 +297,7 @@ int train_command(int argc, char **argv)
             fail("%s", why);
             goto done;
         }
+        run.saved = train_frames(run.train);
         run.seconds_before = run.train->counters[COUNT_SECONDS];
         run.cpu_before = run.train->counters[COUNT_CPU_SECONDS];
     }
@@ -262,9 +306,10 @@ int train_command(int argc, char **argv)
         fail("%s cannot be stepped", options.world->name);
         goto done;
     }
+    int error = 0;
     if ((options.log || !options.quiet)
-        && events_open(&run.events, options.log, train_frames(run.train), options.quiet)) {
-        fail("cannot write a log in %s", options.log);
+        && (error = events_open(&run.events, options.log, train_frames(run.train), options.quiet))) {
+        fail("cannot write a log%s%s: %s", options.log ? " in " : "", options.log ? options.log : "", strerror(-error));
         goto done;
     }
     struct sigaction action = {.sa_handler = on_signal};

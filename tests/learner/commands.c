@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const char *bel_learn;
 static char said[1 << 16];
@@ -78,6 +80,47 @@ START_TEST(a_mistake_is_answered_with_what_would_be_right)
 }
 END_TEST
 
+// A training of seconds, at most; the program's words go to said.
+#define SMALL "train point --envs 4 --epochs 1 --hidden 16 --basis-hidden 8 --features 4 --probes 2 --warmup 2 --replay 8 " \
+              "--threads 1 --evaluation-tasks 0 --checkpoint-seconds 0 --quiet --frames 4000 "
+
+static char directory[] = "/tmp/commands-XXXXXX";
+
+START_TEST(a_training_that_cannot_write_says_why_and_leaves_its_last_checkpoint)
+{
+    char arguments[1000];
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(arguments, sizeof arguments, SMALL "--checkpoint %s/gone/state", directory);
+    ck_assert_int_eq(run(arguments, "2"), 1);
+    check_said(arguments, "because of its directory: No such file or directory");
+    snprintf(arguments, sizeof arguments, SMALL "--out %s", directory);
+    ck_assert_int_eq(run(arguments, "2"), 1);
+    check_said(arguments, "it is a directory");
+
+    snprintf(arguments, sizeof arguments, SMALL "--stop-after 2000 --checkpoint %s/state", directory);
+    ck_assert_int_eq(run(arguments, "2"), 0);
+    check_said(arguments, "stopped after 2000 frames; go on with --resume");
+    ck_assert_int_eq(run(arguments, "2"), 1);
+    check_said(arguments, "state is there already: go on from it with --resume, or remove it");
+
+    // A file may have no more than some kilobytes, as on a disk that is nearly full.
+    snprintf(arguments, sizeof arguments, SMALL "--resume --checkpoint %s/state", directory);
+    struct rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = 8192;
+    setrlimit(RLIMIT_FSIZE, &small);
+    ck_assert_int_eq(run(arguments, "2"), 1);
+    setrlimit(RLIMIT_FSIZE, &before);
+    check_said(arguments, "File too large; that was after 2400 frames with seed 1, and ");
+    check_said(arguments, "state has the first 2000");
+    ck_assert_int_eq(run(arguments, "2"), 0);
+
+    snprintf(arguments, sizeof arguments, "rm -r %s", directory);
+    ck_assert_int_eq(system(arguments), 0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     if (argc != 2)
@@ -87,5 +130,6 @@ int main(int argc, char **argv)
     SUITE_TEST_EACH(suite, each_command_tells_its_options, sizeof helps / sizeof *helps);
     SUITE_TEST(suite, help_of_a_training_is_about_what_it_reads);
     SUITE_TEST_EACH(suite, a_mistake_is_answered_with_what_would_be_right, sizeof mistakes / sizeof *mistakes);
+    SUITE_TEST(suite, a_training_that_cannot_write_says_why_and_leaves_its_last_checkpoint);
     return suite_finish(suite);
 }

@@ -284,6 +284,36 @@ START_TEST(a_gradient_that_is_not_finite_is_reported_with_iteration_and_seed)
 }
 END_TEST
 
+// Every seventh step diverges, or every one.
+static int steps_taken, diverging_every;
+
+static int diverging_step(struct world_instance *instance, const float *action, float *reward, float *observation)
+{
+    int status = world_find("point")->step(instance, action, reward, observation);
+    return ++steps_taken % diverging_every ? status : -EIO;
+}
+
+START_TEST(a_simulation_that_diverges_is_begun_again_and_one_that_always_does_ends_the_training)
+{
+    struct world world = *world_find("point");
+    world.step = diverging_step;
+    struct options o = small("point", LEARN_GLIBRL);
+    o.world = &world;
+    o.envs = 2;
+    char why[WHY] = "";
+    diverging_every = 7;
+    struct train *train = train_of(&o);
+    iterate(train, 2);
+    ck_assert_uint_eq(train->report.diverged, 2 * 2 * world.horizon / 7 - 2 * world.horizon / 7);
+    diverging_every = 1;
+    ck_assert_int_lt(train_iterate(train, why, sizeof why), 0);
+    ck_assert_msg(!strncmp(why, "the simulation of point diverged more than 50 times", 51), "%s", why);
+    ck_assert_ptr_nonnull(strstr(why, "at step 50 of environment 0 in iteration 2"));
+    ck_assert_uint_eq(train_iteration(train), 2);
+    train_free(train);
+}
+END_TEST
+
 START_TEST(the_saved_model_acts_with_the_same_bits)
 {
     struct options o = small("point", LEARN_GLIBRL);
@@ -567,6 +597,7 @@ int main(void)
     SUITE_TEST(suite, a_checkpoint_that_does_not_fit_is_refused_with_a_sentence);
     SUITE_TEST(suite, a_checkpoint_with_numbers_out_of_bounds_is_refused);
     SUITE_TEST(suite, a_gradient_that_is_not_finite_is_reported_with_iteration_and_seed);
+    SUITE_TEST(suite, a_simulation_that_diverges_is_begun_again_and_one_that_always_does_ends_the_training);
     SUITE_TEST(suite, the_saved_model_acts_with_the_same_bits);
     SUITE_TEST(suite, a_model_saved_right_after_resuming_is_the_one_saved_before);
     SUITE_TEST(suite, a_short_training_finds_the_goal);
