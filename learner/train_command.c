@@ -292,7 +292,8 @@ int train_command(int argc, char **argv)
         fail("%s", why);
         goto done;
     }
-    if (options.resume && access(options.checkpoint, F_OK) == 0) {
+    int resumed = options.resume && access(options.checkpoint, F_OK) == 0;
+    if (resumed) {
         if (checkpoint_load(run.train, options.checkpoint, why, sizeof why)) {
             fail("%s", why);
             goto done;
@@ -315,7 +316,7 @@ int train_command(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    if (options.from && online_start(&run.online, run.train, &interrupted, why, sizeof why)) {
+    if (options.from && online_start(&run.online, run.train, resumed, &interrupted, why, sizeof why)) {
         fail("%s", why);
         goto done;
     }

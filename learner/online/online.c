@@ -283,7 +283,7 @@ static int reach(struct online *online, char *why, size_t why_size)
     }
 }
 
-static int init(struct online *online, char *why, size_t why_size)
+static int init(struct online *online, int resumed, char *why, size_t why_size)
 {
     struct train *train = online->train;
     const struct options *o = &train->options;
@@ -304,7 +304,7 @@ static int init(struct online *online, char *why, size_t why_size)
                 train->experienced);
     int result = reach(online, why, why_size);
     online->cursor.number = (uint64_t)train->counters[COUNT_EXPERIENCE];
-    if (!result && train_iteration(train) == 0 && !online->cursor.number) {
+    if (!result && !resumed) {
         int said = 0;
         while (passes(online, result = bel_newest(online->bel, online->alias, online->learner, &online->cursor.number)) &&
                !*online->stop)
@@ -316,7 +316,7 @@ static int init(struct online *online, char *why, size_t why_size)
     return result;
 }
 
-int online_start(struct online **result, struct train *train, const volatile sig_atomic_t *stop, char *why,
+int online_start(struct online **result, struct train *train, int resumed, const volatile sig_atomic_t *stop, char *why,
                  size_t why_size)
 {
     int error = check_options(train, why, why_size);
@@ -328,7 +328,7 @@ int online_start(struct online **result, struct train *train, const volatile sig
     online->alias = train->options.alias ? train->options.alias : "online";
     online->envs = train->rollout.N;
     online->rows = train->rows;
-    error = init(online, why, why_size);
+    error = init(online, resumed, why, why_size);
     if (error) {
         online_stop(online);
         return error;

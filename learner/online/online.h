@@ -12,8 +12,9 @@
 
 struct online;
 
-// The training gathers from options->from, from now on. stop: set by a signal. -EINVAL and others with a sentence.
-int online_start(struct online **online, struct train *train, const volatile sig_atomic_t *stop, char *why,
+// The training gathers from options->from, from now on. resumed: it comes from a checkpoint, so what was experienced since
+// then is its own; otherwise it takes only what comes. stop: set by a signal. -EINVAL and others with a sentence.
+int online_start(struct online **online, struct train *train, int resumed, const volatile sig_atomic_t *stop, char *why,
                  size_t why_size);
 // The checkpoint holds what the training is now: what it has of experience is needed no more.
 void online_saved(struct online *online);

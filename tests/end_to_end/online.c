@@ -3,9 +3,11 @@
 //
 //     online BELIEFD BEL_ROLLOUT BEL_LEARN
 
+#include "liar.h"
 #include "process.h"
 
 #include "client/bel.h"
+#include "client/worlds/explore.h"
 #include "client/worlds/world.h"
 #include "tests/agent/sample.h"
 #include "tests/support/suite.h"
@@ -153,10 +155,10 @@ START_TEST(two_workers_and_a_learner_make_the_bits_of_a_training_that_simulates)
 {
     start_worker(0, "half-cheetah-vel", 1);
     start_worker(1, "half-cheetah-vel", 1);
-    start_learner(&learner, "half-cheetah-vel", 4, "online.safetensors", 0, nothing);
+    start_learner(&learner, "half-cheetah-vel", 3, "online.safetensors", 0, nothing);
     must_end_well(&learner);
     process_release(&learner);
-    start_learner(&learner, "half-cheetah-vel", 4, "alone.safetensors", 1, nothing);
+    start_learner(&learner, "half-cheetah-vel", 3, "alone.safetensors", 1, nothing);
     must_end_well(&learner);
     must_have_same_bits("online.safetensors", "alone.safetensors");
 }
@@ -165,7 +167,7 @@ END_TEST
 // Everything is killed in turn, the learner too, and started again.
 START_TEST(whatever_is_killed_meanwhile_the_bits_stay_the_same)
 {
-    enum { ITERATIONS = 60, KILLS = 9 };
+    enum { ITERATIONS = 40, KILLS = 6 };
     char checkpoint[TEXT];
     snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", directory);
     const char *const kept[] = {"--checkpoint", checkpoint, "--checkpoint-seconds", "0", "--resume", "--forget", NULL};
@@ -174,7 +176,7 @@ START_TEST(whatever_is_killed_meanwhile_the_bits_stay_the_same)
     start_learner(&learner, "point", ITERATIONS, "online.safetensors", 0, kept);
     int killed = 0;
     for (int turn = 0; turn < KILLS; turn++) {
-        usleep(400000);
+        usleep(250000);
         if (!process_running(&learner))
             break;
         struct process *whom = turn % 3 == 0 ? &daemon_.process : turn % 3 == 1 ? &learner : &workers[turn / 3 % 2];
@@ -225,12 +227,12 @@ START_TEST(experience_of_older_models_serves_the_basis_and_is_counted)
     snprintf(log, sizeof log, "%s/log", directory);
     start_worker(0, "point", 0);
     start_worker(1, "point", 0);
-    start_learner(&learner, "point", 40, "online.safetensors", 0,
+    start_learner(&learner, "point", 8, "online.safetensors", 0,
                   (const char *[]){"--log", log, "--epochs", "40", NULL});
     must_end_well(&learner);
     double stale = last_value("log", "online/stale"), frames = last_value("log", "frames");
     ck_assert_msg(stale > 0, "no session was stale");
-    ck_assert_double_eq(frames, 40.0 * ROBOTS * 100);
+    ck_assert_double_eq(frames, 8.0 * ROBOTS * 100);
     ck_assert_double_eq(last_value("log", "online/unused"), 0);
 }
 END_TEST
@@ -240,20 +242,68 @@ START_TEST(the_rounds_of_a_worker_that_died_are_left_out_and_counted)
     char log[TEXT];
     snprintf(log, sizeof log, "%s/log", directory);
     start_worker(0, "point", 1);
-    start_learner(&learner, "point", 3, "online.safetensors", 0,
+    start_learner(&learner, "point", 2, "online.safetensors", 0,
                   (const char *[]){"--log", log, "--patience", "0.5", NULL});
     must_end_well(&learner);
     // In each iteration the second worker's.
-    ck_assert_double_eq(last_value("log", "online/lost"), 3.0 * ROBOTS / 2);
+    ck_assert_double_eq(last_value("log", "online/lost"), 2.0 * ROBOTS / 2);
     ck_assert_msg(strstr(learner.output, "2 of 4 rounds did not come"), "%s", process_words(&learner));
+}
+END_TEST
+
+// A robot's meta-episode of the first model: it stays where it is, and is told how bad that is.
+static struct bel_session *explore_once(struct bel *bel, const struct bel_model *of, uint32_t robot, uint8_t digest[16])
+{
+    const struct explore_name name = {.seed = 7, .iteration = of->revision - 1, .robots = ROBOTS, .robot = robot};
+    char id[EXPLORE_NAME_SIZE];
+    explore_name(id, &name);
+    const float here[2] = {0, 0};
+    float action[2], reward = -1 - 0.1f * (float)robot;
+    struct bel_session *session;
+    struct bel_report report;
+    ck_assert_int_eq(bel_open(bel, &(struct bel_open){.id = id, .model = "online", .explore = 1}, &session), 0);
+    ck_assert_int_eq(bel_act(session, here, action, NULL), 0);
+    for (int i = 1; i < 100; i++)
+        ck_assert_int_eq(bel_step(session, NULL, reward, here, action, NULL), 0);
+    ck_assert_int_eq(bel_step_last(session, NULL, reward, here, &report), 0);
+    memcpy(digest, report.digest, 16);
+    return session;
+}
+
+START_TEST(experience_whose_digest_is_not_that_of_its_transitions_ends_the_training_with_session_and_step)
+{
+    char why[300], path[TEXT], address[TEXT + 8], name[EXPLORE_NAME_SIZE];
+    snprintf(path, sizeof path, "%s/liar", directory);
+    snprintf(address, sizeof address, "unix:%s", path);
+    struct liar *liar = liar_start(path, daemon_.unix_address);
+    start_learner(&learner, "point", 3, "online.safetensors", 0, (const char *[]){"--from", address, NULL});
+    struct bel *bel;
+    const struct bel_model *first;
+    ck_assert_msg(bel_connect(&bel, daemon_.unix_address, NULL, why, sizeof why) == 0, "%s", why);
+    ck_assert_msg(bel_get_model(bel, "online", 0, 60000, &first) == 0, "%s", bel_error(bel));
+    for (uint32_t robot = 0; robot < ROBOTS; robot++) {
+        uint8_t digest[16];
+        struct bel_session *session = explore_once(bel, first, robot, digest);
+        if (robot == 2)
+            liar_change(liar, digest);
+        ck_assert_int_eq(bel_finish(session), 0);
+    }
+    int code = process_wait(&learner, PATIENCE_S);
+    explore_name(name, &(struct explore_name){.seed = 7, .robots = ROBOTS, .robot = 2});
+    ck_assert_msg(code == 1 && strstr(learner.output, name)
+                  && strstr(learner.output, "after transition 101 its belief of 100 transitions has digest")
+                  && strstr(learner.output, "and 100 transitions and another digest at the daemon"),
+                  "exit code %d, session %s: %s", code, name, process_words(&learner));
+    bel_disconnect(bel);
+    liar_stop(liar);
 }
 END_TEST
 
 START_TEST(what_cannot_be_learnt_through_a_daemon_is_refused_with_a_sentence)
 {
-    start_learner(&learner, "point", 1, "online.safetensors", 0, (const char *[]){"--model", "oracle", NULL});
+    start_learner(&learner, "point", 1, "online.safetensors", 0, (const char *[]){"--memory", "0.5", NULL});
     int code = process_wait(&learner, PATIENCE_S);
-    ck_assert_msg(code == 1 && strstr(learner.output, "need not be told the task"), "exit code %d: %s", code,
+    ck_assert_msg(code == 1 && strstr(learner.output, "(--from) needs --memory 0"), "exit code %d: %s", code,
                   process_words(&learner));
 }
 END_TEST
@@ -273,6 +323,8 @@ int main(int argc, char **argv)
     SUITE_TEST_WITH(suite, a_second_learner_is_refused_by_name_and_the_first_one_goes_on, start, end);
     SUITE_TEST_WITH(suite, experience_of_older_models_serves_the_basis_and_is_counted, start, end);
     SUITE_TEST_WITH(suite, the_rounds_of_a_worker_that_died_are_left_out_and_counted, start, end);
+    SUITE_TEST_WITH(suite, experience_whose_digest_is_not_that_of_its_transitions_ends_the_training_with_session_and_step,
+                    start, end);
     SUITE_TEST_WITH(suite, what_cannot_be_learnt_through_a_daemon_is_refused_with_a_sentence, start, end);
     return suite_finish(suite);
 }
