@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUTPUT_LIMIT = 1 << 20, WORDS = 1500, MODELS = 4, READY_DESCRIPTOR = 3 };
+enum { OUTPUT_LIMIT = 1 << 20, WORDS = 1500, MODELS = 8, READY_DESCRIPTOR = 3 };
 
 const char *beliefd_path;
 

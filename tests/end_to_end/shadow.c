@@ -43,6 +43,7 @@ static struct bel_report report_now(const struct shadow *shadow, enum bel_status
 static enum bel_status status_of(enum observe_status status)
 {
     return status == OBSERVE_ABSORBED ? BEL_STATUS_ABSORBED
+         : status == OBSERVE_OUT_OF_ORDER ? BEL_STATUS_OUT_OF_ORDER
          : status == OBSERVE_NOT_FINITE ? BEL_STATUS_NOT_FINITE : BEL_STATUS_OUT_OF_RANGE;
 }
 
@@ -52,7 +53,7 @@ static void decide(struct shadow *shadow, const float *observation, int32_t *con
     memcpy(shadow->observation, observation, shadow->model->observation_dim * sizeof *observation);
     struct action_item item = {
         .belief = shadow->hold_prior ? NULL : &shadow->belief, .observation = shadow->observation,
-        .z = shadow->hold_prior ? NULL : z, .action = shadow->action,
+        .task = shadow->told_task, .z = shadow->hold_prior ? NULL : z, .action = shadow->action,
     };
     agent_act(shadow->model, shadow->scratch, &item, 1);
     ck_assert_int_eq(item.error, 0);
@@ -76,6 +77,7 @@ struct bel_report shadow_step(struct shadow *shadow, const float *executed, floa
     struct observation_item item = {
         .belief = &shadow->belief, .observation = shadow->observation,
         .action = executed ? executed : shadow->action, .next_observation = observation, .reward = reward,
+        .number = shadow->seq,
     };
     agent_observe(shadow->model, shadow->scratch, &item, 1);
     struct bel_report report = report_now(shadow, status_of(item.status));

@@ -16,6 +16,8 @@ struct shadow {
     struct agent_belief belief;
     void *memory;                  // behind the belief
     uint32_t task;                 // from 1
+    float told_task[SHADOW_DIM_LIMIT];  // of an oracle
+    uint64_t seq;                  // number of the transition that comes, for a model whose belief depends on it
     int standing;                  // a step can follow
     float observation[SHADOW_DIM_LIMIT], action[SHADOW_DIM_LIMIT];
     uint8_t seen[SHADOW_WRITERS][SHADOW_SEQ_LIMIT];  // numbers of transitions taken; [0] is not used
