@@ -1,6 +1,7 @@
-// A hostile client of the whole protocol: its bytes go into a connection of a server with a small model, in turns,
+// A hostile client of the whole protocol: its bytes go into a connection of a server with two small models, in turns,
 // while a good client steps beside it. Whatever it sends, replies are frames, buffers stay within their limits,
-// and the good client's belief is what it is without company. The first byte says how to cut the bytes into turns.
+// and the good client's belief is what it is without company. The first byte says how to cut the bytes into turns, and
+// of which kind the second model is.
 
 #include "daemon/serve/door.h"
 #include "daemon/serve/log.h"
@@ -26,17 +27,21 @@ static void check(int fact)
         abort();
 }
 
-static struct house *house_of_small_model(const struct limits *limits)
+// With our small model, and one of another kind that is named after it.
+static struct house *house_of_small_models(const struct limits *limits, enum model_kind kind)
 {
-    static struct house *house;
+    static struct house *houses[MODEL_KIND_COUNT];
     char why[200];
-    if (!house) {
-        const struct house_options options = {.limits = *limits, .servers = 1, .clock_us = clock_us};
-        log_set_level(LOG_ERROR);
-        check(house_new(&house, &options, why, sizeof why) == 0);
-        check(house_serve(house, sample_model(&sample_small, 1), NULL, 0, why, sizeof why) == 0);
-    }
-    return house;
+    if (houses[kind])
+        return houses[kind];
+    const struct house_options options = {.limits = *limits, .servers = 1, .clock_us = clock_us};
+    log_set_level(LOG_ERROR);
+    check(house_new(&houses[kind], &options, why, sizeof why) == 0);
+    check(house_serve(houses[kind], sample_model(&sample_small, 1), NULL, 0, why, sizeof why) == 0);
+    struct model_shape shape = sample_kind(kind);
+    shape.name = model_kind_name(kind);
+    check(house_serve(houses[kind], sample_model(&shape, 1), NULL, 0, why, sizeof why) == 0);
+    return houses[kind];
 }
 
 static void give(struct server *server, struct connection *connection, const uint8_t *bytes, size_t size)
@@ -100,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     char why[200];
     struct server *server;
-    check(server_new(&server, house_of_small_model(&limits), 0, why, sizeof why) == 0);
+    check(server_new(&server, house_of_small_models(&limits, (enum model_kind)(bytes[0] % MODEL_KIND_COUNT)), 0, why, sizeof why) == 0);
     const struct peer anybody = {.text = "anybody", .identity = {.role = WIRE_ROLE_ROBOT}};
     struct connection *good = server_connect(server, &anybody, 1), *bad = server_connect(server, &anybody, 1);
     give_message(server, good, &(struct wire_envelope){.kind = WIRE_OPEN, .open = {.session = "good"}});
