@@ -553,7 +553,7 @@ START_TEST(a_short_training_finds_the_goal)
     // Ten seconds' worth: from about -100 (random) and -75 (the best without knowing the goal) to above -35.
     struct options o;
     options_defaults(&o, world_find("point"), LEARN_GLIBRL, LEARN_PPO);
-    o.frames = 96000;
+    o.frames = 56000;
     o.envs = 16;
     o.minibatch = 100;
     o.threads = 2;
