@@ -276,7 +276,8 @@ START_TEST(experience_whose_digest_is_not_that_of_its_transitions_ends_the_train
     snprintf(path, sizeof path, "%s/liar", directory);
     snprintf(address, sizeof address, "unix:%s", path);
     struct liar *liar = liar_start(path, daemon_.unix_address);
-    start_learner(&learner, "point", 3, "online.safetensors", 0, (const char *[]){"--from", address, NULL});
+    start_learner(&learner, "point", 3, "online.safetensors", 0,
+                  (const char *[]){"--from", address, "--threads", "2", NULL});
     struct bel *bel;
     const struct bel_model *first;
     ck_assert_msg(bel_connect(&bel, daemon_.unix_address, NULL, why, sizeof why) == 0, "%s", why);
