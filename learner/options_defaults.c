@@ -65,7 +65,7 @@ static void gridworld_defaults(struct options *options)
     // A belief for each cell, all of them shown, and how much was seen.
     options->features = 26;
     options->probes = 25;
-    options->show_count = 1;
+    options->show_sd = options->show_noise = options->show_count = 1;
     options->basis_tasks = 16;
     options->basis_stride = 1;
     options->freeze = 0.05;
@@ -111,11 +111,11 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .rate_high = 1.5e-3, .input_clip = 8, .critic_sees_task = 1, .clamp_actions = 1,
         .experience = 1000000, .random_start = 5000, .update_ratio = 1, .policy_delay = 2, .critic_rate = 1e-3,
         .follow = 0.005, .reward_scale = 1, .context = 100,
-        .features = 8, .transition = 0, .probes = 6, .probe_pool = 1024, .probe_last = 30, .basis_hidden = 64,
+        .features = 8, .transition = 0, .probes = 2, .probe_pool = 1024, .probe_last = 30, .basis_hidden = 64,
         .basis_rate = 1e-2, .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50,
         .basis_norm_limit = 1, .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
         .prior_freedom = 2, .prior_precision = 1,
-        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .show_sd = 1, .show_noise = 1, .replay = 512,
+        .learn_mean = 1, .learn_precision = 1, .show_mean = 1, .replay = 512,
         .embedding = 64, .gru = 128, .latent = 5, .decode_reward = 1, .decoder_hidden = 64, .kl_weight = 0.1,
         .elbo_terms = 50, .decodes = 50, .encoder_rate = 3e-3, .encoder_norm_limit = 1, .encoder_updates = 8,
         .encoder_warmup = 100, .encoder_trajectories = 10, .chunk = 50, .chunks = 16,
@@ -129,6 +129,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         options->divergence_target = 0.02;
         options->features = 16;
         options->probes = 16;
+        options->show_sd = options->show_noise = 1;
         options->prior_noise = 0.05;
         options->basis_tasks = 16;
         options->basis_stride = 1;
