@@ -158,7 +158,7 @@ struct bel_open {
     int explore;           // actions come as the policy means them, not clipped to the bounds: draw around them, do what
                            // was drawn within the bounds, and tell with the next step what was drawn
     const float *task;     // the task itself, for a model of kind "oracle", which needs it; others take none: NULL
-    size_t task_dim;       // how many numbers that is
+    size_t task_dim;       // how many numbers that is, if there is a task
 };
 
 // Opens or resumes a session. Opening one that is open elsewhere takes it over: the other gets BEL_FENCED.

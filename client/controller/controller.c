@@ -13,6 +13,8 @@
 //     an episode: the library keeps what the daemon has not got on its disk and sends it when it is back.
 #include "controller.h"
 
+#include "client/kinds.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,7 +171,9 @@ static int settle(struct controller *c)
     struct bel_counters counters = bel_counters(c->bel);
     out->logged = c->durable_seq > 0;
     out->refused = counters.refused;
-    out->absorbed = belief.count - c->before;
+    out->absorbed = kind_believes(bel_session_model(c->session))
+                        ? belief.count - c->before
+                        : out->reported - counters.refused - counters.kept_undurable;  // as it was answered
     out->durable = out->logged ? out->reported - counters.kept : 0;
     out->lost = out->transitions - out->absorbed - out->refused;
     return 0;

@@ -2,6 +2,8 @@
 #include "controller.h"
 #include "summary.h"
 
+#include "client/kinds.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -209,7 +211,14 @@ static int open_session(const struct options *o, struct bel *bel, struct bel_ses
         fprintf(stderr, "bel-controller: %s has other dimensions than %s\n", model->name, world->name);
         return EXIT_FAILED;
     }
-    if (bel_open(bel, &(struct bel_open){.id = o->session ? o->session : id, .model = model->name}, session)) {
+    double task[WORLD_TASK_LIMIT];
+    float told[WORLD_TASK_LIMIT];
+    robot_task(&o->robot, task);
+    for (size_t k = 0; k < world->task_dim; k++)
+        told[k] = (float)task[k];
+    const struct bel_open open = {.id = o->session ? o->session : id, .model = model->name,
+                                  .task = kind_is_told(model) ? told : NULL, .task_dim = world->task_dim};
+    if (bel_open(bel, &open, session)) {
         fprintf(stderr, "bel-controller: %s\n", bel_error(bel));
         return EXIT_FAILED;
     }

@@ -91,14 +91,19 @@ static void publish(struct robot *robot, struct slot slot, const float *observat
     atomic_store(&robot->shared->told, slot.tick);
 }
 
+void robot_task(const struct robot_options *options, double *task)
+{
+    struct random_stream stream = random_stream(options->seed, STREAM_TASK, 0, 0);
+    options->world->sample_task(&stream, task);
+}
+
 static void live(struct robot *robot, struct world_instance *instance)
 {
     const struct robot_options *o = &robot->options;
     const struct world *world = o->world;
     float *observation = calloc(robot->obs, sizeof *observation);
     double task[WORLD_TASK_LIMIT];
-    struct random_stream stream = random_stream(o->seed, STREAM_TASK, 0, 0);
-    world->sample_task(&stream, task);
+    robot_task(o, task);
     while (!atomic_load(&robot->shared->begin))
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 

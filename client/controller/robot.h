@@ -33,6 +33,9 @@ struct robot_state {
 
 enum { ROBOT_MEMORY = 1 << 14 };  // ticks that it remembers for who reads late: 33 s at 500 Hz
 
+// Its task, which nobody else knows, for a model that must be told it  (task_dim of the world)
+void robot_task(const struct robot_options *options, double *task);
+
 // Starts the process and waits until the robot stands. 0, or a negative errno with a sentence.
 int robot_start(struct robot **robot, const struct robot_options *options, char *why, size_t why_size);
 void robot_begin(struct robot *robot, int64_t when);    // its first tick (ns, CLOCK_MONOTONIC)

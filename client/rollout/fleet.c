@@ -1,6 +1,7 @@
 // Robots that are driven together; the contract is in fleet.h.
 #include "fleet.h"
 
+#include "client/kinds.h"
 #include "daemon/base/random.h"
 
 #include <math.h>
@@ -72,10 +73,9 @@ static int open_robot(struct fleet *fleet, size_t i)
     float told[WORLD_TASK_LIMIT];
     for (size_t k = 0; k < o->world->task_dim; k++)
         told[k] = (float)robot->task[k];
-    int is_oracle = strcmp(fleet->model->kind, "oracle") == 0;
     const struct bel_open open = {
-        .id = id, .model = fleet->model->name, .hold_prior = o->hold_prior, .task = is_oracle ? told : NULL,
-        .task_dim = is_oracle ? o->world->task_dim : 0};
+        .id = id, .model = fleet->model->name, .hold_prior = o->hold_prior,
+        .task = kind_is_told(fleet->model) ? told : NULL, .task_dim = o->world->task_dim};
     int result = bel_open(fleet->bel, &open, &robot->session);
     return result ? fail(fleet, result, bel_error(fleet->bel)) : 0;
 }
@@ -90,7 +90,7 @@ int fleet_open(struct fleet *fleet, struct bel *bel, const struct fleet_options 
     if (fleet->model->observation_dim != world->observation_dim || fleet->model->action_dim != world->action_dim ||
         fleet->model->task_dim != world->task_dim)
         return fail(fleet, BEL_INVALID, "the model has other dimensions than the world");
-    fleet->believes = strcmp(fleet->model->kind, "oracle") != 0 && strcmp(fleet->model->kind, "none") != 0;
+    fleet->believes = kind_believes(fleet->model);
     fleet->robots = calloc(options->count, sizeof *fleet->robots);
     fleet->steps = calloc(options->count, sizeof *fleet->steps);
     fleet->round_trips = calloc(steps_at_most(fleet), sizeof *fleet->round_trips);

@@ -4,6 +4,8 @@
 #include "picture.h"
 #include "table.h"
 
+#include "client/kinds.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <getopt.h>
@@ -236,7 +238,7 @@ static int run(struct fleet *fleet, struct bel *bel, const struct fleet_options 
     *outcome = (struct outcome){
         .episodes_done = fleet->episodes_done, .median_us = fleet_median_us(fleet),
         .transitions = fleet->transitions, .lost = fleet->lost,
-        .words = !fleet->believes ? strcmp(fleet->model->kind, "none") ? "told their task" : "without a belief"
+        .words = kind_is_told(fleet->model) ? "told their task" : !fleet->believes ? "without a belief"
                  : options->hold_prior ? "belief held at the prior" : "with their beliefs"};
     for (size_t e = 0; e < fleet->episodes_done; e++)
         outcome->returns[e] = fleet_return(fleet, e);

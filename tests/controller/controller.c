@@ -1,7 +1,7 @@
 // bel-controller with the real daemon, which is paused, killed and started again while the robot goes on.
 //
 //     test_controller BEL-CONTROLLER BELIEFD MODEL...
-#include "daemon/agent/model.h"
+#include "tests/agent/sample.h"
 #include "tests/end_to_end/process.h"
 #include "tests/support/json_line.h"
 #include "tests/support/suite.h"
@@ -17,13 +17,15 @@ static struct model *point;
 static struct daemon daemon_under_test;
 static char data[64];
 
-static void begin(int logged)
+static void begin_with(struct model *model, int logged)
 {
     char settings[160];
     directory_make(data, sizeof data);
     snprintf(settings, sizeof settings, "data_directory = %s/log\ndurability = interval\n", data);
-    daemon_start(&daemon_under_test, &point, 1, logged ? settings : NULL);
+    daemon_start(&daemon_under_test, &model, 1, logged ? settings : NULL);
 }
+
+static void begin(int logged) { begin_with(point, logged); }
 
 static void end(void)
 {
@@ -79,6 +81,22 @@ START_TEST(every_transition_that_the_robot_makes_is_told)
     ck_assert(cJSON_IsNull(cJSON_GetObjectItem(summary, "durable")));
     cJSON_Delete(summary);
     end();
+}
+END_TEST
+
+START_TEST(a_model_without_a_belief_advises_a_robot_too_and_an_oracle_is_told_its_task)
+{
+    static const enum model_kind kinds[] = {MODEL_NONE, MODEL_ORACLE};
+    struct model_shape shape = sample_kind(kinds[_i]);
+    shape.observation_dim = point->observation_dim;
+    shape.action_dim = point->action_dim;
+    struct model *model = sample_model(&shape, 3);
+    struct process process;
+    begin_with(model, 1);
+    start(&process, "0.5", "hold");
+    cJSON_Delete(finish(&process));
+    end();
+    model_free(model);
 }
 END_TEST
 
@@ -172,6 +190,7 @@ int main(int argc, char **argv)
     }
     Suite *suite = suite_create("controller");
     SUITE_TEST(suite, every_transition_that_the_robot_makes_is_told);
+    SUITE_TEST_EACH(suite, a_model_without_a_belief_advises_a_robot_too_and_an_oracle_is_told_its_task, 2);
     SUITE_TEST(suite, a_robot_does_not_wait_for_a_daemon_that_pauses);
     SUITE_TEST(suite, a_daemon_that_is_killed_and_started_again_is_resumed_and_nothing_is_lost);
     SUITE_TEST(suite, what_cannot_be_is_a_sentence);
