@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_STEPS = 30, RUNS = 64 };
+enum { FIRST_STEPS = 30, RUNS = 64 };  // of which the picture says so
 static const uint64_t SEED = 1;
 
 struct agent {
@@ -104,7 +104,7 @@ static int draw_learning(struct canvas *canvas, const struct results *results, s
     static const char *const names[] = {"environment frames", "CPU seconds, simulation included"};
     char path[1400], title[200], message[300];
     snprintf(path, sizeof path, "%s.learning.svg", base);
-    snprintf(title, sizeof title, "Learning %s", results->cells[first].world);
+    snprintf(title, sizeof title, "Learning curves: %s", results->cells[first].world);
     write_message(message, sizeof message, results, first, end, "Return per episode while it explores");
     struct chart chart = {.title = title, .message = message, .notes = {origin}, .y_name = "training return per episode",
                           .y_low = NAN, .y_high = NAN, .panel_count = 2};
@@ -140,7 +140,7 @@ static int draw_adaptation(struct canvas *canvas, const struct results *results,
                           .y_low = NAN, .y_high = NAN, .panel_count = 2};
     struct chart_panel *all = &chart.panels[1], *begin = &chart.panels[0];
     *all = (struct chart_panel){.x_name = "step of the task", .series = canvas->series[1], .x_low = 1, .marks = marks};
-    *begin = (struct chart_panel){.x_name = "its first steps", .series = canvas->series[0], .x_low = 1};
+    *begin = (struct chart_panel){.x_name = "step of the task, the first 30", .series = canvas->series[0], .x_low = 1};
     for (size_t a = 0; a < canvas->count; a++) {
         const struct agent *agent = &canvas->agents[a];
         struct curve *curve = &canvas->curves[1][all->count];
