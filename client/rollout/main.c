@@ -371,7 +371,7 @@ static int rollout(const struct options *options, struct bel *bel)
         code = EXIT_FAILED;
     print_summary(options, &own, compare ? &prior : NULL, oracle);
     if (options->svg && code != EXIT_FAILED)
-        printf("%s shows how they found out.\n", options->svg);
+        printf("%s shows %s.\n", options->svg, fleet.believes ? "how they found out" : "what they did");
     if (options->json && print_json(options, model, &own, compare ? &prior : NULL, oracle))
         code = EXIT_FAILED;
 

@@ -6,6 +6,7 @@
 // hidden goal, the paths of the episodes, the belief as ellipses that shrink.
 #include "picture.h"
 
+#include "client/kinds.h"
 #include "client/svg/svg.h"
 
 #include <errno.h>
@@ -141,7 +142,9 @@ static void write_message(char *out, size_t room, const struct fleet *fleet, con
 {
     const struct world *world = fleet->options.world;
     double steps = median_steps_to_know(fleet), close = CLOSE * range_of(world);
-    if (!fleet->can_estimate)
+    if (!fleet->believes)
+        snprintf(out, room, "Nothing is learnt on the way.");
+    else if (!fleet->can_estimate)
         snprintf(out, room,
                  "Each has only its rewards to learn from. (This model has no landmarks to ask its belief with.)");
     else if (isfinite(steps) && world->step_seconds > 0)
@@ -385,8 +388,9 @@ int picture_draw(const struct fleet *fleet, const struct picture_returns *return
     double height = TOP + (double)rows * (a.height + GAP_Y) - GAP_Y + BOTTOM;
 
     char title[256], message[512], line[512];
-    snprintf(title, sizeof title, "%zu robots find out what nobody tells them: the %s", fleet->options.count,
-             words.noun);
+    const char *how = kind_is_told(fleet->model) ? "are told"
+                      : fleet->believes          ? "find out what nobody tells them:" : "do not know";
+    snprintf(title, sizeof title, "%zu robots %s the %s", fleet->options.count, how, words.noun);
     write_message(message, sizeof message, fleet, &words);
     write_returns(line, sizeof line, fleet, returns);
     struct svg svg;

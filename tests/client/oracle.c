@@ -125,9 +125,12 @@ END_TEST
 START_TEST(a_rollout_tells_each_robot_its_task)
 {
     begin();
+    char picture[96], text[4096] = "";
+    snprintf(picture, sizeof picture, "%s/picture.svg", daemon_under_test.directory);
     struct process process;
     process_start(&process, daemon_under_test.directory, (const char *[]){
-        rollout, "--world", "point", "--count", "5", "--connect", daemon_under_test.unix_address, "--json", NULL});
+        rollout, "--world", "point", "--count", "5", "--connect", daemon_under_test.unix_address, "--json", "--svg",
+        picture, NULL});
     int code = process_wait(&process, 60);
     ck_assert_msg(code == 0 && strstr(process.output, "told their task"), "exit code %d: %s", code, process_words(&process));
     cJSON *summary = json_last_line(process.output);
@@ -135,6 +138,11 @@ START_TEST(a_rollout_tells_each_robot_its_task)
     ck_assert_double_eq(json_number(summary, "lost"), 0);
     cJSON_Delete(summary);
     process_release(&process);
+    FILE *file = fopen(picture, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
+    fclose(file);
+    ck_assert_ptr_nonnull(strstr(text, "5 robots are told the goal"));
     process_start(&process, daemon_under_test.directory, (const char *[]){
         rollout, "--world", "point", "--count", "1", "--connect", daemon_under_test.unix_address, "--compare", NULL});
     ck_assert_int_eq(process_wait(&process, 60), 1);
