@@ -3,6 +3,7 @@
 #include "rollout.h"
 
 #include "policy/sac.h"
+#include "zeroes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,15 +49,6 @@ struct rollout_job {
     uint64_t seed, iteration;
     size_t parts;
 };
-
-static void *zeroes(size_t count, size_t size)
-{
-    size_t bytes = (count * size + 63) / 64 * 64;
-    void *memory = aligned_alloc(64, bytes ? bytes : 64);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
-}
 
 static int worker_init(struct rollout_worker *worker, const struct model *model)
 {

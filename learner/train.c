@@ -143,6 +143,21 @@ void train_policy_row(const struct train *train, float *out, const float *raw, c
     }
 }
 
+void train_add_moments(struct train *train, struct moments *reward, struct moments *change)
+{
+    const struct rollout *r = &train->rollout;
+    size_t obs = train->world->observation_dim;
+    moments_add(&train->observations, r->observation, obs, train->rows);
+    if (reward)
+        moments_add(reward, r->reward, 1, train->rows);
+    for (size_t row = 0; change && row < train->rows; row++) {
+        float step[MODEL_OBSERVATION_LIMIT];
+        for (size_t i = 0; i < obs; i++)
+            step[i] = r->next_observation[row * obs + i] - r->observation[row * obs + i];
+        moments_add(change, step, obs, 1);
+    }
+}
+
 static void sum_up(struct train *train)
 {
     struct rollout_returns sum = rollout_sum(&train->rollout);

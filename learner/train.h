@@ -79,6 +79,10 @@ void train_say(struct train *train, const char *format, ...);
 // -EDOM with the sentence that the gradient of `what` is not finite, at which iteration, world and seed.
 int train_not_finite(const struct train *train, const char *what, char *why, size_t why_size);
 
+// The rollout's observations into train's moments, and its rewards and changes of observations into these; NULL: not
+// wanted.
+void train_add_moments(struct train *train, struct moments *reward, struct moments *change);
+
 // One row of critic input (critic_dim), of which the actor reads the first input_dim: the policy's raw input (raw),
 // normalised, and the task within its bounds as [-1, 1].
 void train_policy_row(const struct train *train, float *out, const float *raw, const float *task);

@@ -152,32 +152,15 @@ static double basis_rate(const struct train *train)
     return is_frozen(train) ? 0 : train->options.basis_rate * (1 - train_progress(train) / train->options.freeze);
 }
 
-// The reward's and the observations' moments, and with them what the basis sees and predicts.
-static void add_moments(struct train *train)
-{
-    struct glibrl *own = train->inferring;
-    const struct rollout *r = &train->rollout;
-    size_t obs = train->world->observation_dim;
-    moments_add(&train->observations, r->observation, obs, train->rows);
-    if (own->basis[HEAD_REWARD].features)
-        moments_add(&own->targets[HEAD_REWARD], r->reward, 1, train->rows);
-    if (own->basis[HEAD_TRANSITION].features)
-        for (size_t row = 0; row < train->rows; row++) {
-            float change[MODEL_OBSERVATION_LIMIT];
-            for (size_t i = 0; i < obs; i++)
-                change[i] = r->next_observation[row * obs + i] - r->observation[row * obs + i];
-            moments_add(&own->targets[HEAD_TRANSITION], change, obs, 1);
-        }
-}
-
 static int learn(struct train *train, char *why, size_t why_size)
 {
-    const struct glibrl *own = train->inferring;
+    struct glibrl *own = train->inferring;
     size_t iteration = train_iteration(train);
     train_tell(train, "rate/basis", basis_rate(train));
     if (is_frozen(train))
         return 0;
-    add_moments(train);
+    train_add_moments(train, own->basis[HEAD_REWARD].features ? &own->targets[HEAD_REWARD] : NULL,
+                      own->basis[HEAD_TRANSITION].features ? &own->targets[HEAD_TRANSITION] : NULL);
     rollout_store(&train->rollout, &train->replay);
     size_t updates = train->options.basis_updates + (iteration == 0 ? train->options.warmup : 0);
     if (learn_basis(train, updates, basis_rate(train), why, why_size))

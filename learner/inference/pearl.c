@@ -59,11 +59,9 @@ static int learn(struct train *train, char *why, size_t why_size)
     (void)why;
     (void)why_size;
     struct pearl *own = train->inferring;
-    const struct rollout *r = &train->rollout;
     if (train_progress(train) >= train->options.freeze)
         return 0;
-    moments_add(&train->observations, r->observation, train->world->observation_dim, train->rows);
-    moments_add(&own->reward, r->reward, 1, train->rows);
+    train_add_moments(train, &own->reward, NULL);
     return 0;
 }
 

@@ -51,8 +51,7 @@ static int learn(struct train *train, char *why, size_t why_size)
     (void)why;
     (void)why_size;
     struct rl2 *own = train->inferring;
-    moments_add(&train->observations, train->rollout.observation, train->world->observation_dim, train->rows);
-    moments_add(&own->reward, train->rollout.reward, 1, train->rows);
+    train_add_moments(train, &own->reward, NULL);
     return 0;
 }
 

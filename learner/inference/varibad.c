@@ -133,21 +133,6 @@ static size_t replay_slots_of(const struct options *options)
     return options->replay;
 }
 
-static void add_moments(struct train *train)
-{
-    struct varibad *own = train->inferring;
-    const struct rollout *r = &train->rollout;
-    size_t obs = train->world->observation_dim;
-    moments_add(&train->observations, r->observation, obs, train->rows);
-    moments_add(&own->targets[HEAD_REWARD], r->reward, 1, train->rows);
-    for (size_t row = 0; own->nets.decoder[HEAD_TRANSITION].layer_count && row < train->rows; row++) {
-        float change[MODEL_OBSERVATION_LIMIT];
-        for (size_t i = 0; i < obs; i++)
-            change[i] = r->next_observation[row * obs + i] - r->observation[row * obs + i];
-        moments_add(&own->targets[HEAD_TRANSITION], change, obs, 1);
-    }
-}
-
 // One of the i-th of `parts` stretches of 0 .. count - 1; all, if there are as many stretches.
 static uint32_t one_of_stretch(struct random_stream *stream, size_t i, size_t parts, size_t count)
 {
@@ -265,7 +250,8 @@ static int learn(struct train *train, char *why, size_t why_size)
     rollout_store(&train->rollout, &train->replay);
     if (is_frozen(train))
         return 0;
-    add_moments(train);
+    train_add_moments(train, &own->targets[HEAD_REWARD],
+                      own->nets.decoder[HEAD_TRANSITION].layer_count ? &own->targets[HEAD_TRANSITION] : NULL);
     history_normalise(train, &own->targets[HEAD_REWARD]);
     size_t updates = o->encoder_updates + (train_iteration(train) == 0 ? o->encoder_warmup : 0);
     for (size_t i = 0; i < updates; i++)

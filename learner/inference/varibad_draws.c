@@ -5,6 +5,7 @@
 #include "daemon/agent/agent.h"
 #include "daemon/base/random.h"
 #include "learner/rollout.h"
+#include "learner/zeroes.h"
 
 #include <errno.h>
 #include <math.h>
@@ -22,15 +23,6 @@ struct draws {
     float *rows, *out, *scratch;  // the decoder's (samples, strides)
     size_t row_stride, out_stride;
 };
-
-static void *zeroes(size_t count, size_t size)
-{
-    size_t bytes = (count * size + 63) / 64 * 64;
-    void *memory = aligned_alloc(64, bytes);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
-}
 
 static void release(struct draws *d)
 {

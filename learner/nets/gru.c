@@ -6,6 +6,7 @@
 #include "each_machine.h"
 #include "elementwise.h"
 #include "net.h"
+#include "learner/zeroes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,10 +44,9 @@ int gru_pass_init(struct gru_pass *pass, const struct gru_layer *gru, size_t T, 
     size_t count = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         count += whole_lines(parts[i].count);
-    pass->memory = aligned_alloc(64, count * sizeof(real));
+    pass->memory = zeroes(count, sizeof(real));
     if (!pass->memory)
         return -ENOMEM;
-    memset(pass->memory, 0, count * sizeof(real));
     real *next = pass->memory;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         *parts[i].at = next;

@@ -5,6 +5,7 @@
 #include "daemon/base/random.h"
 #include "daemon/linalg/kernels.h"
 #include "elementwise.h"
+#include "learner/zeroes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -166,10 +167,9 @@ static void adam_step(struct adam *adam, real *parameters, const real *gradient,
 int trainee_init(struct trainee *trainee, size_t count)
 {
     size_t padded = whole_lines(count);
-    real *block = aligned_alloc(64, 4 * padded * sizeof *block);
+    real *block = zeroes(4 * padded, sizeof *block);
     if (!block)
         return -ENOMEM;
-    memset(block, 0, 4 * padded * sizeof *block);
     *trainee = (struct trainee){
         .count = count,
         .parameters = block,

@@ -3,6 +3,7 @@
 #include "contexts.h"
 
 #include "daemon/agent/tensors.h"
+#include "learner/zeroes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,22 +21,13 @@ struct contexts_worker {
     int error;
 };
 
-static void *memory_of(size_t bytes)
-{
-    bytes = (bytes + 63) / 64 * 64;
-    void *memory = aligned_alloc(64, bytes ? bytes : 64);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
-}
-
 static int worker_init(struct contexts_worker *worker, const struct model *model)
 {
     size_t bytes = (agent_belief_size(model) + 63) / 64 * 64;
     worker->scratch = agent_scratch_new(model);
-    worker->memory = memory_of(AGENT_BATCH_LIMIT * bytes);
-    worker->inputs = memory_of(AGENT_BATCH_LIMIT * model->input_dim * sizeof(float));
-    worker->action = memory_of(model->action_dim * sizeof(float));
+    worker->memory = zeroes(AGENT_BATCH_LIMIT, bytes);
+    worker->inputs = zeroes(AGENT_BATCH_LIMIT * model->input_dim, sizeof(float));
+    worker->action = zeroes(model->action_dim, sizeof(float));
     if (!worker->scratch || !worker->memory || !worker->inputs || !worker->action)
         return -ENOMEM;
     for (size_t i = 0; i < AGENT_BATCH_LIMIT; i++)

@@ -4,6 +4,7 @@
 
 #include "daemon/base/random.h"
 #include "learner/nets/elementwise.h"
+#include "learner/zeroes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,11 +16,7 @@ static const double LOG_SD_LOW = -5, LOG_SD_HIGH = 2;
 
 static real *reals(size_t count)
 {
-    size_t bytes = (count * sizeof(real) + 63) / 64 * 64;
-    real *memory = aligned_alloc(64, bytes ? bytes : 64);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
+    return zeroes(count, sizeof(real));
 }
 
 int sac_init(struct sac *sac, size_t inputs, size_t critic_inputs, size_t actions,

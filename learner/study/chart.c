@@ -129,8 +129,12 @@ static void draw_axes(struct svg *svg, const struct axes *a, const struct chart_
         if (first)
             svg_text(svg, a->x - 9, place_y(a, y) + 4, "tick left", "%s", text);
     }
+    for (size_t i = 0; i < panel->name_count; i++) {
+        svg_line(svg, place_x(a, (double)i), a->y, place_x(a, (double)i), a->y + a->height, "grid");
+        svg_text(svg, place_x(a, (double)i), a->y + a->height + 18, "tick middle", "%s", panel->names[i]);
+    }
     step = chart_tick_step(a->x_high - a->x_low, a->width / 90);
-    for (double x = ceil(a->x_low / step) * step; x <= a->x_high * (1 + 1e-9); x += step) {
+    for (double x = panel->name_count ? INFINITY : ceil(a->x_low / step) * step; x <= a->x_high * (1 + 1e-9); x += step) {
         svg_line(svg, place_x(a, x), a->y, place_x(a, x), a->y + a->height, "grid");
         chart_tick(text, x, a->x_high, step);
         svg_text(svg, place_x(a, x), a->y + a->height + 18, "tick middle", "%s", text);

@@ -25,6 +25,8 @@ struct chart_panel {
     const struct chart_series *series;
     size_t mark_count;
     const double *marks;         // x of dotted lines
+    size_t name_count;
+    const char *const *names;    // of x = 0, 1, .. instead of numbers
 };
 
 struct chart {

@@ -2,7 +2,7 @@
 
 #include "compare.h"
 
-#include "client/svg/svg.h"
+#include "chart.h"
 #include "outlook.h"
 
 #include <errno.h>
@@ -90,102 +90,37 @@ int curve_make(struct curve *curve, const struct model *model, enum head_kind ki
     return error;
 }
 
-enum { WIDTH = 620, HEIGHT = 360, LEFT = 80, RIGHT = 170, TOP = 70, BOTTOM = 60, COLOURS = 4 };
-
-// Okabe and Ito's colours.
-static const char style[] =
-    "svg { background: #ffffff; }\n"
-    ".page { fill: #ffffff; }\n"
-    "text { font-family: Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif; "
-    "fill: #57606a; font-size: 13px; }\n"
-    ".title { font-size: 18px; font-weight: 600; fill: #1f2328; }\n"
-    ".left { text-anchor: end; }\n"
-    ".middle { text-anchor: middle; }\n"
-    ".panel { fill: #f6f8fa; }\n"
-    ".grid { stroke: #ffffff; stroke-width: 1.5; }\n"
-    ".l0 { stroke: #0072b2; } .l1 { stroke: #d55e00; } .l2 { stroke: #009e73; } .l3 { stroke: #cc79a7; }\n"
-    ".l0, .l1, .l2, .l3 { stroke-width: 2; fill: none; stroke-linejoin: round; }\n"
-    ".d0 { fill: #0072b2; } .d1 { fill: #d55e00; } .d2 { fill: #009e73; } .d3 { fill: #cc79a7; }\n";
-
-struct plane {
-    double low, high;            // of the densities
-    size_t bins;
-};
-
-static double place_x(const struct plane *plane, size_t bin)
-{
-    return LEFT + WIDTH * ((double)bin + 0.5) / (double)plane->bins;
-}
-
-static double place_y(const struct plane *plane, double value)
-{
-    return TOP + HEIGHT * (plane->high - value) / (plane->high - plane->low);
-}
-
-static double round_step(double range)
-{
-    double step = pow(10, floor(log10(range / 4)));
-    return range / step > 20 ? 5 * step : range / step > 8 ? 2 * step : step;
-}
-
-static void axes(struct svg *svg, const struct plane *plane, const struct curve *curve)
-{
-    svg_rectangle(svg, LEFT, TOP, WIDTH, HEIGHT, "panel");
-    double step = round_step(plane->high - plane->low);
-    for (double y = ceil(plane->low / step) * step; y <= plane->high; y += step) {
-        svg_line(svg, LEFT, place_y(plane, y), LEFT + WIDTH, place_y(plane, y), "grid");
-        svg_text(svg, LEFT - 8, place_y(plane, y) + 4, "left", "%g", fabs(y) < step / 2 ? 0 : y);
-    }
-    for (size_t bin = 0; bin < plane->bins; bin++)
-        if (curve->high[bin] > curve->low[bin] + 1)
-            svg_text(svg, place_x(plane, bin), TOP + HEIGHT + 20, "middle", "%zu-%zu", curve->low[bin],
-                     curve->high[bin] - 1);
-        else
-            svg_text(svg, place_x(plane, bin), TOP + HEIGHT + 20, "middle", "%zu", curve->low[bin]);
-    svg_text(svg, LEFT + WIDTH / 2.0, TOP + HEIGHT + 44, "middle", "transitions seen before");
-    svg_text_upwards(svg, 22, TOP + HEIGHT / 2.0, "middle", "log density of the next (nats)");
-}
-
-static void draw_curve(struct svg *svg, const struct plane *plane, const struct named_curve *named, size_t which)
-{
-    const struct curve *curve = named->curve;
-    char line[4], dot[4];
-    snprintf(line, sizeof line, "l%zu", which % COLOURS);
-    snprintf(dot, sizeof dot, "d%zu", which % COLOURS);
-    svg_path(svg, line);
-    for (size_t bin = 0; bin < curve->bins; bin++)
-        svg_path_to(svg, place_x(plane, bin), place_y(plane, curve->mean[bin]));
-    svg_path_end(svg, 0);
-    for (size_t bin = 0; bin < curve->bins; bin++) {
-        double x = place_x(plane, bin), y = place_y(plane, curve->mean[bin]);
-        double up = place_y(plane, curve->mean[bin] + curve->error[bin]);
-        svg_ellipse(svg, x, y, 3.5, 3.5, 1, dot);
-        svg_line(svg, x, up, x, 2 * y - up, line);
-    }
-    double y = TOP + 16 + 22 * (double)which;
-    svg_line(svg, LEFT + WIDTH + 14, y - 4, LEFT + WIDTH + 38, y - 4, line);
-    svg_text(svg, LEFT + WIDTH + 44, y, "", "%s", named->name);
-}
-
 int curves_draw(const struct named_curve *curves, size_t count, const char *title, const char *path)
 {
-    struct plane plane = {.low = INFINITY, .high = -INFINITY, .bins = curves[0].curve->bins};
-    for (size_t c = 0; c < count; c++)
-        for (size_t bin = 0; bin < plane.bins; bin++)
-            if (isfinite(curves[c].curve->mean[bin])) {
-                plane.low = fmin(plane.low, curves[c].curve->mean[bin]);
-                plane.high = fmax(plane.high, curves[c].curve->mean[bin]);
-            }
-    double room = fmax(0.06 * (plane.high - plane.low), 1e-6);
-    plane.low -= room, plane.high += room;
-    struct svg svg;
-    int error = svg_open(&svg, path, LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM, title,
-                         "Log density that each model gave to the next transition, by how many it had seen.", style);
-    if (error)
-        return error;
-    svg_text(&svg, LEFT, 36, "title", "%s", title);
-    axes(&svg, &plane, curves[0].curve);
-    for (size_t c = 0; c < count; c++)
-        draw_curve(&svg, &plane, &curves[c], c);
-    return svg_close(&svg);
+    enum { MOST = 4 };
+    static const unsigned colours[MOST] = {CHART_BLUE, CHART_VERMILION, CHART_GREEN, CHART_PURPLE};
+    double x[CALIBRATION_BINS], low[MOST][CALIBRATION_BINS], high[MOST][CALIBRATION_BINS];
+    char text[CALIBRATION_BINS][48];
+    const char *names[CALIBRATION_BINS];
+    struct chart_series series[MOST];
+    const struct curve *first = curves[0].curve;
+    for (size_t bin = 0; bin < first->bins; bin++) {
+        x[bin] = (double)bin;
+        names[bin] = text[bin];
+        if (first->high[bin] > first->low[bin] + 1)
+            snprintf(text[bin], sizeof text[bin], "%zu-%zu", first->low[bin], first->high[bin] - 1);
+        else
+            snprintf(text[bin], sizeof text[bin], "%zu", first->low[bin]);
+    }
+    count = count < MOST ? count : MOST;
+    for (size_t c = 0; c < count; c++) {
+        const struct curve *curve = curves[c].curve;
+        for (size_t bin = 0; bin < curve->bins; bin++) {
+            low[c][bin] = curve->mean[bin] - curve->error[bin];
+            high[c][bin] = curve->mean[bin] + curve->error[bin];
+        }
+        series[c] = (struct chart_series){.label = curves[c].name, .colour = colours[c], .count = curve->bins, .x = x,
+                                          .y = curve->mean, .low = low[c], .high = high[c]};
+    }
+    const struct chart chart = {
+        .title = title, .message = "Log density that each model gave to the next transition; bands are one standard error.",
+        .y_name = "log density of the next (nats)", .y_low = NAN, .y_high = NAN, .panel_count = 1,
+        .panels = {{.x_name = "transitions seen before", .x_low = -0.5, .x_high = (double)first->bins - 0.5, .count = count,
+                    .series = series, .name_count = first->bins, .names = names}}};
+    return chart_draw(&chart, path);
 }

@@ -5,6 +5,7 @@
 
 #include "distances.h"
 
+#include "chart.h"
 #include "client/svg/svg.h"
 #include "outlook.h"
 
@@ -217,14 +218,7 @@ static double along(const struct trajectories *on, size_t task)
 }
 
 // Sixteen steps of viridis (van der Walt and Smith): light and dark tell as much as the hue.
-static const char style[] =
-    "svg { background: #ffffff; }\n"
-    ".page { fill: #ffffff; }\n"
-    "text { font-family: Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif; "
-    "fill: #57606a; font-size: 13px; }\n"
-    ".title { font-size: 20px; font-weight: 600; fill: #1f2328; }\n"
-    ".left { text-anchor: end; }\n"
-    ".panel { fill: #f6f8fa; }\n"
+static const char colours[] =
     ".circle { stroke: #8c959f; stroke-width: 1; stroke-dasharray: 3 4; fill: none; }\n"
     ".c0 { fill: #440154; } .c1 { fill: #481a6c; } .c2 { fill: #472f7d; } .c3 { fill: #414487; } "
     ".c4 { fill: #39568c; } .c5 { fill: #31688e; } .c6 { fill: #2a788e; } .c7 { fill: #23888e; }\n"
@@ -255,12 +249,16 @@ int task_map_draw(const struct task_map *map, const struct trajectories *on, con
         low = fmin(low, along(on, i));
         high = fmax(high, along(on, i));
     }
+    char style[CHART_STYLE + sizeof colours];
+    chart_style(style);
+    strcat(style, colours);
     struct svg svg;
     int error = svg_open(&svg, path, SIZE + 2 * MARGIN, TOP + SIZE + LEGEND, "Tasks by the distance of their beliefs",
                          "Each dot is a task; near dots are tasks whose posterior means are near.", style);
     if (error)
         return error;
     double unit = reach > 0 ? 0.92 * SIZE / 2 / reach : 1, x0 = MARGIN + SIZE / 2.0, y0 = TOP + SIZE / 2.0;
+    svg_rectangle(&svg, 0, 0, SIZE + 2 * MARGIN, TOP + SIZE + LEGEND, "page");
     svg_text(&svg, MARGIN, 40, "title", "%s: tasks by the distance of their beliefs", on->world->name);
     svg_text(&svg, MARGIN, 66, "", "near dots are tasks whose %s are alike",
              map->metric == MAP_WEIGHTS ? "mean weights" : "mean predictions");
