@@ -6,14 +6,12 @@
 #include "train.h"
 
 #include "daemon/policy/safetensors.h"
+#include "daemon/policy/whole_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char *const FORMAT = "bel-learn checkpoint 2";
 
@@ -60,35 +58,6 @@ int checkpoint_save(struct train *train, const char *path, char *why, size_t why
         snprintf(why, why_size, "cannot write the checkpoint %s: %s", path, strerror(-error));
     free(options);
     safetensors_writer_free(writer);
-    return error;
-}
-
-static int read_file(const char *path, uint8_t **bytes, size_t *size, char *why, size_t why_size)
-{
-    struct stat about;
-    // Not blocking: a named pipe is refused instead of waited for.
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error = fd < 0 ? -errno : 0;
-    *bytes = NULL;
-    if (!error && fstat(fd, &about))
-        error = -errno;
-    if (!error && (!S_ISREG(about.st_mode) || about.st_size > SAFETENSORS_FILE_LIMIT))
-        error = S_ISREG(about.st_mode) ? -EFBIG : S_ISDIR(about.st_mode) ? -EISDIR : -ENODEV;
-    if (!error && !(*bytes = malloc((size_t)about.st_size + 1)))
-        error = -ENOMEM;
-    for (*size = 0; !error && *size < (size_t)about.st_size;) {
-        ssize_t got = read(fd, *bytes + *size, (size_t)about.st_size - *size);
-        if (got > 0)
-            *size += (size_t)got;
-        else if (got == 0 || errno != EINTR)
-            error = got ? -errno : -EBADMSG;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (error) {
-        snprintf(why, why_size, "cannot read the checkpoint %s: %s", path, strerror(-error));
-        free(*bytes);
-        *bytes = NULL;
-    }
     return error;
 }
 
@@ -173,11 +142,13 @@ int checkpoint_load(struct train *train, const char *path, char *why, size_t why
 {
     uint8_t *bytes;
     size_t size;
-    int error = read_file(path, &bytes, &size, why, why_size);
-    if (error)
-        return error;
-    struct safetensors *file = NULL;
     char reason[200];
+    int error = whole_file_read(&bytes, &size, path, reason, sizeof reason);
+    if (error) {
+        snprintf(why, why_size, "the checkpoint %s: %s", path, reason);
+        return error;
+    }
+    struct safetensors *file = NULL;
     error = safetensors_parse(&file, bytes, size, reason, sizeof reason);
     if (error)
         snprintf(why, why_size, "the checkpoint %s cannot be read: %s", path, reason);

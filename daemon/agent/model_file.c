@@ -4,16 +4,14 @@
 #include "model.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/policy/refuse.h"
 #include "daemon/policy/safetensors.h"
+#include "daemon/policy/whole_file.h"
 #include "model_words.h"
 #include "tensors.h"
 
@@ -49,50 +47,11 @@ int model_parse(struct model **result, const uint8_t *bytes, size_t size, char *
     return 0;
 }
 
-// The whole of an open file; the caller frees.
-static int read_file(uint8_t **bytes, size_t *size, int fd, char *why, size_t why_size)
-{
-    struct stat status;
-    if (fstat(fd, &status))
-        return refuse(why, why_size, -errno, "the file cannot be read: %s", strerror(errno));
-    if (!S_ISREG(status.st_mode))
-        return refuse(why, why_size, -EINVAL, "it is not a regular file");
-    if (status.st_size > SAFETENSORS_FILE_LIMIT)
-        return refuse(why, why_size, -EFBIG, "the file has %lld bytes, more than %d", (long long)status.st_size,
-                      SAFETENSORS_FILE_LIMIT);
-    uint8_t *room = malloc((size_t)status.st_size + 1);
-    if (room == NULL)
-        return refuse(why, why_size, -ENOMEM, "no memory for the file");
-    size_t done = 0;
-    while (done < (size_t)status.st_size) {
-        ssize_t some = read(fd, room + done, (size_t)status.st_size - done);
-        if (some < 0 && errno == EINTR)
-            continue;
-        if (some <= 0) {
-            int error = some < 0 ? -errno : -EIO;
-            free(room);
-            return refuse(why, why_size, error, "the file cannot be read: %s",
-                          some < 0 ? strerror(-error) : "it became shorter");
-        }
-        done += (size_t)some;
-    }
-    *bytes = room;
-    *size = done;
-    return 0;
-}
-
 int model_load(struct model **model, const char *path, char *why, size_t why_size)
 {
-    // Not blocking: a named pipe without a writer is refused below instead of waited for.
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        int error = -errno;
-        return refuse(why, why_size, error, "the file cannot be opened: %s", strerror(-error));
-    }
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    int error = read_file(&bytes, &size, fd, why, why_size);
-    close(fd);
+    uint8_t *bytes;
+    size_t size;
+    int error = whole_file_read(&bytes, &size, path, why, why_size);
     if (error)
         return error;
     error = model_parse(model, bytes, size, why, why_size);

@@ -2,9 +2,9 @@
 #include "aliases.h"
 
 #include "log.h"
-#include "whole_file.h"
 
 #include "daemon/policy/refuse.h"
+#include "daemon/policy/whole_file.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -5,10 +5,10 @@
 #include "aliases.h"
 #include "learning.h"
 #include "log.h"
-#include "whole_file.h"
 
 #include "daemon/policy/refuse.h"
 #include "daemon/policy/safetensors.h"
+#include "daemon/policy/whole_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -34,7 +34,8 @@ int whole_file_read(uint8_t **bytes, size_t *size, const char *path, char *why, 
         if (some > 0)
             done += (size_t)some;
         else if (some == 0 || errno != EINTR)
-            error = refuse(why, why_size, -EIO, "the file cannot be read");
+            error = some ? refuse(why, why_size, -errno, "the file cannot be read: %s", strerror(errno))
+                         : refuse(why, why_size, -EIO, "the file cannot be read: it became shorter");
     }
     if (fd >= 0)
         close(fd);
