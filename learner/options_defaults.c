@@ -82,7 +82,7 @@ static void point_sparse_defaults(struct options *options)
     options->freeze = 0.35;
     if (options->algorithm != LEARN_PPO)
         return;
-    options->frames = 1700000;
+    options->frames = 3000000;
     options->envs = 48;
     options->discount = 0.98;
     options->minibatch = 600;
@@ -95,8 +95,9 @@ static void point_sparse_defaults(struct options *options)
     options->sd_low = 0.1;
     options->across = 1;
     options->critic_sees_time = 1;
-    options->gain = options->kind == LEARN_GLIBRL ? 1 : 0;
-    options->gain_until = 0.8;
+    options->gain = options->kind == LEARN_GLIBRL ? 2 : 0;
+    options->gain_until = 0.9;
+    options->entropy = 0.01;
 }
 
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
