@@ -460,15 +460,27 @@ void experiment_free(struct experiment *experiment)
 
 char *cell_describe(const struct experiment_cell *cell)
 {
-    char *text = NULL;
-    size_t size = 0;
+    char option[CELL_SETTINGS][52], why[600], *text = NULL;
+    const char *argv[CELL_ARGUMENTS];
+    struct options options;
+    size_t size = 0, argc = cell_arguments(cell, option, argv);
+    if (options_parse(&options, (int)argc, (char **)(uintptr_t)argv, why, sizeof why))
+        return NULL;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
-    fprintf(out, "world = %s\nmodel = %s\nalgorithm = %s\nseed = %s\nvariant = %s\n", cell->world, cell->model,
-            cell->algorithm, cell->seed, cell->variant);
+    fprintf(out, "world = %s\nmodel = %s\nalgorithm = %s\nseed = %s\nvariant = %s\nframes = %llu\n", cell->world,
+            cell->model, cell->algorithm, cell->seed, cell->variant, (unsigned long long)cell->frames);
     for (size_t i = 0; i < cell->count; i++)
-        fprintf(out, "%s = %s\n", cell->settings[i].key, cell->settings[i].value);
+        if (!options_find_row(cell->settings[i].key) && strcmp(cell->settings[i].key, "frames"))
+            fprintf(out, "%s = %s\n", cell->settings[i].key, cell->settings[i].value);
+    for (size_t i = 0; options_row(i); i++) {
+        if (!options_read(options_row(i), options.kind, options.algorithm))
+            continue;
+        fprintf(out, "%s = ", options_row(i)->name);
+        options_print(out, &options, options_row(i), 0);
+        fprintf(out, "\n");
+    }
     if (fclose(out)) {
         free(text);
         return NULL;

@@ -54,7 +54,8 @@ struct experiment {
 int experiment_read(struct experiment **experiment, const char *path, char *why, size_t why_size);
 void experiment_free(struct experiment *experiment);
 
-// What a cell is, as lines of "key = value" (malloc'ed; NULL: no memory). Equal descriptions, equal trainings.
+// What a cell is, as lines of "key = value" (malloc'ed; NULL: no memory): also every default that its training reads, since
+// the next program may have others. Equal descriptions, equal trainings.
 char *cell_describe(const struct experiment_cell *cell);
 
 // The arguments after "bel-learn train" that make the cell, without where things go. argv: room for CELL_ARGUMENTS
