@@ -1,6 +1,6 @@
 // `half-cheetah-body`: a half cheetah that runs forward as fast as it can, and whose body is another one with each
 // task: a payload somewhere on its trunk, a slope, stiff or loose joints, motors that are worn, and mostly one that
-// is dead. What is wanted is known; what an action does is not, and only the dynamics can tell.
+// is dead or wired the wrong way. What is wanted is known; what an action does is not, and only the dynamics can tell.
 //
 // Observation (17): positions without root x (8), velocities (9).
 
@@ -49,9 +49,9 @@ static void sample_task(struct random_stream *stream, double *task)
     task[DAMPING] = random_between(stream, damping_low, damping_high);
     for (int i = 0; i < MOTORS; i++)
         task[STRENGTH + i] = random_between(stream, strength_low, 1);
-    uint32_t crippled = random_below(stream, MOTORS + 1);  // the last: none is
-    if (crippled < MOTORS)
-        task[STRENGTH + crippled] = 0;
+    uint32_t fault = random_below(stream, 2 * MOTORS + 1);  // dead, or wired the wrong way; the last: none is
+    if (fault < 2 * MOTORS)
+        task[STRENGTH + fault % MOTORS] *= fault < MOTORS ? 0 : -1;
 }
 
 static int step(struct world_instance *instance, const float *action, float *reward, float *observation)
@@ -67,7 +67,7 @@ static int step(struct world_instance *instance, const float *action, float *rew
 
 const struct world half_cheetah_body = {
     .name = "half-cheetah-body",
-    .summary = "run forward with an unknown payload, slope and wear, and mostly a dead motor",
+    .summary = "run forward with an unknown payload, slope and wear, and mostly a dead or a miswired motor",
     .observation_dim = 2 * JOINTS - 1, .action_dim = MOTORS, .task_dim = TASK,
     .horizon = 200, .episodes = 2, .discount = 0.97,
     .action_low = -1, .action_high = 1, .step_seconds = HALF_CHEETAH_FRAME_SKIP * 0.01,
