@@ -74,7 +74,7 @@ const struct world half_cheetah_body = {
     .task_names = {"payload (kg)", "its place on the trunk (m)", "slope (rad)", "damping (factor)",
                    "strength of the back thigh", "of the back shin", "of the back foot", "of the front thigh",
                    "of the front shin", "of the front foot"},
-    .task_low = {0, -0.5, -0.15, 0.5}, .task_high = {7, 0.5, 0.15, 2, 1, 1, 1, 1, 1, 1},
+    .task_low = {0, -0.5, -0.15, 0.5, -1, -1, -1, -1, -1, -1}, .task_high = {7, 0.5, 0.15, 2, 1, 1, 1, 1, 1, 1},
     .open = open_instance, .close = mechanism_close, .sample_task = sample_task,
     .reset = mechanism_reset, .step = step, .ideal_task = mechanism_no_ideal_task,
 };
