@@ -146,15 +146,7 @@ START_TEST(a_session_that_nobody_asks_for_is_on_disk_alone)
     life_open(&life);
     live(30);
     life_leave(&life);
-    peer_now_us += world.options.limits.session_spill_us;
-    for (int i = 0; i < 20000 && world.server->sessions.count > 0; i++) {
-        server_tick(world.server, peer_now_us);
-        server_take_mail(world.server, peer_now_us);
-        struct caller idler = peer_connect(world.server);
-        peer_ask(&idler, (struct wire_envelope){.kind = WIRE_PING, .ping = {.durable = 1}});
-        peer_free(&idler);
-    }
-    ck_assert_uint_eq(world.server->sessions.count, 0);
+    world_spill(&world);
     ck_assert_uint_eq(life_open(&life).count, 30);
     // It stands where it stood, even for who leaves out what was executed.
     struct wire_envelope step = robot_step(&life.robot, life.handle, life.seq + 1);
@@ -241,7 +233,8 @@ START_TEST(always_means_on_disk_before_the_answer)
 }
 END_TEST
 
-START_TEST(a_client_with_many_replies_under_way_waits_for_them)
+// Every answer waits for the disk, which takes its time.
+static void begin_with_always(void)
 {
     life_forget_caller(&life);
     world.options.durability = WIRE_DURABILITY_ALWAYS;
@@ -249,6 +242,11 @@ START_TEST(a_client_with_many_replies_under_way_waits_for_them)
     world_restart(&world);
     life_open(&life);
     life_act(&life);
+}
+
+START_TEST(a_client_with_many_replies_under_way_waits_for_them)
+{
+    begin_with_always();
     uint64_t first = life.seq + 1;
     enum { MANY = 100 };
     for (int i = 0; i < MANY; i++) {
@@ -282,12 +280,7 @@ END_TEST
 
 START_TEST(a_reply_that_need_not_wait_does_not_overtake_one_that_does)
 {
-    life_forget_caller(&life);
-    world.options.durability = WIRE_DURABILITY_ALWAYS;
-    world.options.commit_ms = 50;
-    world_restart(&world);
-    life_open(&life);
-    life_act(&life);
+    begin_with_always();
     struct wire_envelope step, reply;
     // The disk may be quicker than the turn, and then nothing had to wait.
     for (int tries = 0; tries < 1000 && life.caller.connection->deferred == 0; tries++) {

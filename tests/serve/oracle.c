@@ -207,15 +207,7 @@ START_TEST(a_session_that_was_spilled_comes_back_with_its_task)
     live_in(0, 5);
     life_durable(&life);
     life_leave(&life);
-    peer_now_us += world.options.limits.session_spill_us;
-    for (int i = 0; i < 20000 && world.server->sessions.count > 0; i++) {
-        server_tick(world.server, peer_now_us);
-        server_take_mail(world.server, peer_now_us);
-        struct caller idler = peer_connect(world.server);
-        peer_ask(&idler, (struct wire_envelope){.kind = WIRE_PING, .ping = {.durable = 1}});
-        peer_free(&idler);
-    }
-    ck_assert_uint_eq(world.server->sessions.count, 0);
+    world_spill(&world);
     check_listed(WIRE_SPILLED, 0);
     open_told((struct wire_floats){NULL, 0});
     live_in(0, 3);

@@ -211,6 +211,19 @@ void life_check(struct life *life, struct wire_bytes told)
     ck_assert_mem_eq(told.bytes, digest, sizeof digest);
 }
 
+void world_spill(struct world *world)
+{
+    peer_now_us += world->options.limits.session_spill_us;
+    for (int i = 0; i < 20000 && world->server->sessions.count > 0; i++) {
+        server_tick(world->server, peer_now_us);
+        server_take_mail(world->server, peer_now_us);
+        struct caller idler = peer_connect(world->server);
+        peer_ask(&idler, (struct wire_envelope){.kind = WIRE_PING, .ping = {.durable = 1}});
+        peer_free(&idler);
+    }
+    ck_assert_uint_eq(world->server->sessions.count, 0);
+}
+
 void life_durable(struct life *life)
 {
     struct wire_envelope reply =

@@ -20,6 +20,7 @@ void world_start(struct world *world);
 // Without a farewell. What was put into the log and not committed is committed, as the disk might have done it.
 void world_kill(struct world *world);
 void world_restart(struct world *world);
+void world_spill(struct world *world);                       // until every session is on disk alone
 
 // A robot of the first model with a client, its session, and its own record.
 struct life {
