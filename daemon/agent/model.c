@@ -25,6 +25,8 @@ static int check_head(const struct model_shape *shape, enum head_kind kind, char
     size_t D = shape->heads[kind].features;
     size_t d = kind == HEAD_REWARD ? 1 : shape->observation_dim;
     int function = shape->heads[kind].kind == REPRESENTATION_FUNCTION;
+    int principal = shape->heads[kind].kind == REPRESENTATION_PRINCIPAL;
+    size_t components = shape->heads[kind].component_count;
     const char *name = head_name(kind);
     if (D < 2 || D > BELIEF_FEATURES_LIMIT)
         return refuse(why, why_size, -EINVAL, "the %s head has %zu features, not 2 to %d", name, D,
@@ -32,7 +34,7 @@ static int check_head(const struct model_shape *shape, enum head_kind kind, char
     if (d > BELIEF_TARGETS_LIMIT)
         return refuse(why, why_size, -EINVAL, "the %s head has %zu targets, more than %d", name, d,
                       BELIEF_TARGETS_LIMIT);
-    if (shape->heads[kind].kind > REPRESENTATION_NATURAL)
+    if (shape->heads[kind].kind > REPRESENTATION_PRINCIPAL)
         return refuse(why, why_size, -EINVAL, "the %s head's representation is unknown", name);
     if (shape->heads[kind].kind != REPRESENTATION_NONE
         && (shape->heads[kind].parts == 0
@@ -41,6 +43,11 @@ static int check_head(const struct model_shape *shape, enum head_kind kind, char
     if (function != (shape->heads[kind].probe_count > 0) || shape->heads[kind].probe_count > MODEL_PROBES_LIMIT)
         return refuse(why, why_size, -EINVAL, "the %s head has %zu probes, not %s", name,
                       shape->heads[kind].probe_count, function ? "1 to 64" : "0 as its representation needs");
+    if (principal != (components > 0) || components > REPRESENTATION_COMPONENTS_LIMIT)
+        return refuse(why, why_size, -EINVAL, "the %s head has %zu components, not %s", name, components,
+                      principal ? "1 to 64" : "0 as its representation needs");
+    if (principal && shape->heads[kind].parts & REPRESENT_SD)
+        return refuse(why, why_size, -EINVAL, "the %s head's representation is principal, which has no sd", name);
     return 0;
 }
 
@@ -82,6 +89,9 @@ static void place_head(struct arena *arena, struct head *head)
     head->scale = arena_take(arena, d * d, sizeof(double));
     head->probes = arena_take(arena, head->representation.probe_count * D, sizeof(double));
     head->representation.probes = head->representation.probe_count ? head->probes : NULL;
+    head->components = arena_take(arena, D * d * kernel_padded(head->representation.component_count), sizeof(double));
+    head->representation.components = head->components;
+    head->representation.origin = head->mean;
 }
 
 static void place(struct arena *arena, struct model *model)
@@ -128,6 +138,7 @@ static void take_shape(struct model *model, const struct model_shape *shape)
         head->representation.features = D;
         head->representation.targets = d;
         head->representation.probe_count = shape->heads[kind].probe_count;
+        head->representation.component_count = shape->heads[kind].component_count;
         model->input_dim += representation_count(&head->representation);
     }
 }

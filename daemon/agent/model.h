@@ -47,6 +47,7 @@ struct head {
     struct representation representation;
     int judged;                   // surprise is computed; dear for many targets. model_new: the reward head's only
     double *probes;               // (K, D), behind representation.probes
+    double *components;           // (D d, padded K), behind representation.components
     struct prior *prior;          // made by model_finish
 };
 
@@ -120,7 +121,8 @@ struct model_shape {
         size_t hidden[2];             // basis
         enum representation_kind kind;
         unsigned parts;
-        size_t probe_count;
+        size_t probe_count;           // function
+        size_t component_count;       // principal
     } heads[HEAD_COUNT];
     struct {
         size_t embedding, width;      // varibad, rl2

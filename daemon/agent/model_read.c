@@ -115,14 +115,18 @@ static int read_head_shape(struct reader *reader, struct model_shape *shape, enu
     while (representation < KINDS && strcmp(kind_names[representation], text) != 0)
         representation++;
     if (representation == KINDS)
-        return REFUSE(reader, "metadata \"%srepresentation\" is \"%.32s\", not none, weight, function or natural",
-                      prefix, text);
+        return REFUSE(reader, "metadata \"%srepresentation\" is \"%.32s\", not none, weight, function, natural or "
+                      "principal", prefix, text);
     shape->heads[kind].kind = (enum representation_kind)representation;
     if (representation != REPRESENTATION_NONE)
         error = read_parts(reader, &shape->heads[kind].parts, prefix);
     if (error == 0 && representation == REPRESENTATION_FUNCTION) {
         snprintf(name, sizeof name, "%sprobes", prefix);
         error = read_dim(reader, &shape->heads[kind].probe_count, name, 2, 0);
+    }
+    if (error == 0 && representation == REPRESENTATION_PRINCIPAL) {
+        snprintf(name, sizeof name, "%scomponents", prefix);
+        error = read_dim(reader, &shape->heads[kind].component_count, name, 2, 1);
     }
     if (error == 0)
         error = read_flag(reader, judged, prefix, "judged", kind == HEAD_REWARD ? "1" : "0");

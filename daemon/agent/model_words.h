@@ -12,7 +12,7 @@ int model_read(struct model **model, const struct safetensors *file, char *why, 
 
 static const char *const file_format = "beliefd model", *const file_version = "1";
 
-static const char *const kind_names[] = {"none", "weight", "function", "natural"};
+static const char *const kind_names[] = {"none", "weight", "function", "natural", "principal"};
 
 static const char *const activation_names[] = {"tanh", "relu"};
 

@@ -65,6 +65,9 @@ static void head(struct list *list, const struct head *head, enum head_kind kind
     vector(list, prefix, "prior.degrees", 1, &head->degrees, 1, RULE_POSITIVE);
     if (head->representation.probe_count)
         matrix(list, prefix, "probes", 1, head->probes, head->representation.probe_count, D, D);
+    size_t components = head->representation.component_count;
+    if (components)
+        matrix(list, prefix, "components", 1, head->components, D * d, components, kernel_padded(components));
 }
 
 static void encoder(struct list *list, const struct model *model)

@@ -11,8 +11,9 @@ size_t representation_count(const struct representation *r)
     size_t points = r->kind == REPRESENTATION_FUNCTION ? r->probe_count : r->features;
     if (r->kind == REPRESENTATION_NONE)
         return 0;
+    size_t means = r->kind == REPRESENTATION_PRINCIPAL ? r->component_count : points * r->targets;
     size_t spread = r->kind == REPRESENTATION_NATURAL ? points * (points + 1) / 2 : points;
-    return (r->parts & REPRESENT_MEAN ? points * r->targets : 0) + (r->parts & REPRESENT_SD ? spread : 0)
+    return (r->parts & REPRESENT_MEAN ? means : 0) + (r->parts & REPRESENT_SD ? spread : 0)
         + (r->parts & REPRESENT_NOISE ? r->targets : 0) + !!(r->parts & REPRESENT_COUNT);
 }
 
@@ -53,6 +54,18 @@ static float *write_natural(float *out, const struct representation *r, const st
     return out;
 }
 
+static float *write_principal(float *out, const struct representation *r, struct posterior *p)
+{
+    size_t K = r->component_count, count = r->features * r->targets;
+    double along[REPRESENTATION_COMPONENTS_LIMIT], *moved = p->scratch;
+    if (!(r->parts & REPRESENT_MEAN))
+        return out;
+    for (size_t i = 0; i < count; i++)
+        moved[i] = p->mean[i] - r->origin[i];
+    lanes_for(p->kernels)->combine(along, r->components, kernel_padded(K), count, 0, K, moved);
+    return write_values(out, along, K);
+}
+
 static float *write_solved(float *out, const struct representation *r, struct posterior *p)
 {
     int weights = r->kind == REPRESENTATION_WEIGHT;
@@ -66,7 +79,9 @@ static float *write_solved(float *out, const struct representation *r, struct po
 
 static void write(float *out, const struct representation *r, struct posterior *p, const struct belief *belief)
 {
-    out = r->kind == REPRESENTATION_NATURAL ? write_natural(out, r, belief) : write_solved(out, r, p);
+    out = r->kind == REPRESENTATION_NATURAL     ? write_natural(out, r, belief)
+          : r->kind == REPRESENTATION_PRINCIPAL ? write_principal(out, r, p)
+                                                : write_solved(out, r, p);
     if (r->parts & REPRESENT_NOISE) {
         double *noise = p->scratch + kernel_padded(r->targets);
         for (size_t j = 0; j < r->targets; j++)
@@ -84,7 +99,7 @@ static unsigned parts_to_solve(const struct representation *r, int judge)
     unsigned parts = judge ? SOLVE_FACTOR : 0;
     if (r->kind != REPRESENTATION_NONE && r->parts & REPRESENT_NOISE)
         parts |= SOLVE_SCALE_DIAGONAL;
-    if (r->kind == REPRESENTATION_WEIGHT && r->parts & REPRESENT_MEAN)
+    if ((r->kind == REPRESENTATION_WEIGHT || r->kind == REPRESENTATION_PRINCIPAL) && r->parts & REPRESENT_MEAN)
         parts |= POSTERIOR_MEAN;
     if (r->kind == REPRESENTATION_WEIGHT && r->parts & REPRESENT_SD)
         parts |= POSTERIOR_VARIANCE;

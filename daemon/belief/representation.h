@@ -5,6 +5,8 @@
 //   function space  at K probe features: predictive means (K d), log sd of the mean (K); then log noise sd (d)
 //   natural         what the posterior is a function of, as averages over the transitions: C'Y / n (D d), the lower
 //                   triangle of C'C / n row by row (D (D + 1) / 2); then log noise sd (d)
+//   principal       <V_k, M_n - M0> along K components (K): how far the means moved from the prior's in the directions
+//                   in which tasks differ most; then log noise sd (d). There is no sd
 //
 // and last in any of them, as a part of its own, ln sqrt(1 + n): how much was seen.
 //
@@ -14,7 +16,8 @@
 #include "posterior.h"
 
 enum representation_kind {
-    REPRESENTATION_NONE, REPRESENTATION_WEIGHT, REPRESENTATION_FUNCTION, REPRESENTATION_NATURAL
+    REPRESENTATION_NONE, REPRESENTATION_WEIGHT, REPRESENTATION_FUNCTION, REPRESENTATION_NATURAL,
+    REPRESENTATION_PRINCIPAL
 };
 
 enum representation_parts {
@@ -25,12 +28,17 @@ enum representation_parts {
     REPRESENT_ALL = 15
 };
 
+enum { REPRESENTATION_COMPONENTS_LIMIT = 64 };
+
 struct representation {
     enum representation_kind kind;
     unsigned parts;          // of enum representation_parts, unless the kind is none
     size_t features, targets;
-    size_t probe_count;      // K
+    size_t probe_count;      // K of function space
     const double *probes;    // features at the probes   (K, D)
+    size_t component_count;  // K of principal
+    const double *components;  // column k is V_k, row by row  (D d, kernel_padded(K)), aligned
+    const double *origin;    // M0                       (D, d)
 };
 
 size_t representation_count(const struct representation *representation);  // floats it writes

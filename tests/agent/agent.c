@@ -421,14 +421,16 @@ START_TEST(every_kind_of_representation_gives_an_action_and_none_shows_nothing)
 {
     float action[2], with[128], without[128];
     for (unsigned parts = 0; parts < 8; parts++)
-        for (enum representation_kind kind = 0; kind <= REPRESENTATION_FUNCTION; kind++) {
-            if (parts == 0 && kind != REPRESENTATION_NONE)
+        for (enum representation_kind kind = 0; kind <= REPRESENTATION_PRINCIPAL; kind++) {
+            if ((parts == 0 && kind != REPRESENTATION_NONE)
+                || (kind == REPRESENTATION_PRINCIPAL && parts & REPRESENT_SD))
                 continue;
             struct model_shape shape = sample_small;
             shape.heads[HEAD_TRANSITION].features = 0;
             shape.heads[HEAD_REWARD].kind = kind;
             shape.heads[HEAD_REWARD].parts = parts;
             shape.heads[HEAD_REWARD].probe_count = kind == REPRESENTATION_FUNCTION ? 3 : 0;
+            shape.heads[HEAD_REWARD].component_count = kind == REPRESENTATION_PRINCIPAL ? 3 : 0;
             struct bench bench = bench_new(&shape, 30);
             size_t shown = representation_count(&bench.model->heads[HEAD_REWARD].representation);
             ck_assert_uint_eq(bench.model->input_dim, 5 + shown);

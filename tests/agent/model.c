@@ -138,7 +138,7 @@ START_TEST(models_of_every_kind_survive_the_file)
     quiet.heads[HEAD_TRANSITION].hidden[0] = quiet.heads[HEAD_TRANSITION].hidden[1] = 3;
     struct model_shape choices = blind;
     choices.discrete = 1;
-    struct model_shape shapes[] = {oracle, blind, quiet, sample_small, sample_bench(0), choices,
+    struct model_shape shapes[] = {oracle, blind, quiet, sample_small, sample_principal(), sample_bench(0), choices,
                                    sample_kind(MODEL_VARIBAD), sample_kind(MODEL_RL2), sample_kind(MODEL_PEARL)};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct model *model = sample_model(&shapes[i], 9), *back;
@@ -250,8 +250,9 @@ static const struct {
     {"\"reads_task\":\"0\"", "\"reads_task\":\"no\"", "not \"0\" or \"1\""},
     {"\"reward.judged\":\"1\"", "\"reward.judged\":\"yes\"", "\"reward.judged\" is \"yes\""},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weights\"",
-     "not none, weight, function or natural"},
+     "not none, weight, function, natural or principal"},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"weight\"", "policy."},
+    {"\"reward.representation\":\"function\"", "\"reward.representation\":\"principal\"", "\"reward.components\" is missing"},
     {"\"reward.representation\":\"function\"", "\"reward.representation\":\"none\"", "policy."},
     {"\"reward.representation\":", "\"reward.Representation\":", "\"reward.representation\" is missing"},
     {"\"reward.parts\":\"mean sd noise\"", "\"reward.parts\":\"mean sd\"", "policy."},
@@ -379,18 +380,26 @@ START_TEST(a_number_that_cannot_be_served_is_refused_by_name_and_index)
     ck_assert_str_eq(why, "number 0 of reward.target.mean is nan, not finite");
     free(file.data);
     model_free(model);
+
+    struct model_shape shape = sample_principal();
+    model = sample_model(&shape, 1);
+    // Row 2 column 3 of (30, 9), rows padded to 16.
+    check_refused(model, &model->heads[HEAD_TRANSITION].components[2 * 16 + 3], 1, NAN,
+                  "number 21 of transition.components is nan");
+    model_free(model);
 }
 END_TEST
 
 START_TEST(a_shape_beyond_its_limits_is_refused_with_a_sentence)
 {
     struct model_shape shapes[] = {
-        [0 ... 16] = sample_small,
+        [0 ... 16] = sample_small, [17 ... 20] = sample_principal(),
     };
     const char *sentences[] = {
         "name", "name", "world", "observation has 0", "observation has 1025", "action has 257", "task has 129",
         "has 1 features", "has 257 features", "0 probes", "65 probes", "no such parts", "unknown", "landmarks",
         "policy network", "300 targets", "policy network",
+        "0 components, not 1 to 64", "65 components", "9 components, not 0", "principal, which has no sd",
     };
     shapes[0].name = "";
     shapes[1].name = "a/b";
@@ -404,11 +413,15 @@ START_TEST(a_shape_beyond_its_limits_is_refused_with_a_sentence)
     shapes[9].heads[HEAD_REWARD].probe_count = 0;
     shapes[10].heads[HEAD_REWARD].probe_count = MODEL_PROBES_LIMIT + 1;
     shapes[11].heads[HEAD_TRANSITION].parts = REPRESENT_ALL + 1;
-    shapes[12].heads[HEAD_TRANSITION].kind = (enum representation_kind)(REPRESENTATION_NATURAL + 1);
+    shapes[12].heads[HEAD_TRANSITION].kind = (enum representation_kind)(REPRESENTATION_PRINCIPAL + 1);
     shapes[13].landmark_count = MODEL_LANDMARKS_LIMIT + 1;
     shapes[14].hidden[1] = 0;
     shapes[15].observation_dim = 300;
     shapes[16].observation_dim = 64, shapes[16].heads[HEAD_TRANSITION].features = 64;  // 4096 means alone
+    shapes[17].heads[HEAD_TRANSITION].component_count = 0;
+    shapes[18].heads[HEAD_TRANSITION].component_count = REPRESENTATION_COMPONENTS_LIMIT + 1;
+    shapes[19].heads[HEAD_TRANSITION].kind = REPRESENTATION_WEIGHT;
+    shapes[20].heads[HEAD_TRANSITION].parts = REPRESENT_ALL;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct model *model = NULL;
         char why[256] = "";

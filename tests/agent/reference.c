@@ -124,6 +124,12 @@ static size_t show(double *out, const struct model *m, enum head_kind kind, cons
     }
 
     const struct representation *r = &head->representation;
+    for (size_t k = 0; k < r->component_count; k++) {
+        double along = 0;
+        for (size_t i = 0; i < D * d; i++)
+            along += head->components[i * kernel_padded(r->component_count) + k] * (mean[i] - head->mean[i]);
+        out[used++] = along;
+    }
     size_t points = r->kind == REPRESENTATION_WEIGHT ? D : r->probe_count;
     for (size_t i = 0; i < points; i++)
         for (size_t j = 0; j < d; j++) {
@@ -145,7 +151,8 @@ static size_t show(double *out, const struct model *m, enum head_kind kind, cons
 
 START_TEST(a_step_is_that_of_plain_loops_in_double)
 {
-    struct model *model = sample_model(&sample_small, 4);
+    struct model_shape shapes[] = {sample_small, sample_principal()};
+    struct model *model = sample_model(&shapes[_i], 4);
     struct agent_scratch *scratch = agent_scratch_new(model);
     float *block, action[2], input[WIDE];
     struct observation_item *items = sample_items(model, N, 5, &block);
@@ -191,6 +198,6 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("reference");
-    SUITE_TEST(suite, a_step_is_that_of_plain_loops_in_double);
+    SUITE_TEST_EACH(suite, a_step_is_that_of_plain_loops_in_double, 2);
     return suite_finish(suite);
 }

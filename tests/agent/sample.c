@@ -23,6 +23,15 @@ struct model_shape sample_oracle(void)
     return shape;
 }
 
+struct model_shape sample_principal(void)
+{
+    struct model_shape shape = sample_small;
+    shape.heads[HEAD_TRANSITION].kind = REPRESENTATION_PRINCIPAL;
+    shape.heads[HEAD_TRANSITION].parts = REPRESENT_MEAN | REPRESENT_NOISE;
+    shape.heads[HEAD_TRANSITION].component_count = 9;
+    return shape;
+}
+
 struct model_shape sample_kind(enum model_kind kind)
 {
     struct model_shape shape = kind == MODEL_GLIBRL ? sample_small : sample_oracle();
@@ -105,6 +114,10 @@ static void fill_head(struct head *head, struct random_stream *stream)
         head->mean[i] = 0.1 * random_normal(stream);
     head->degrees = (double)head->targets + 3.5;
     fill_features(head->probes, head->representation.probe_count, head->features, stream);
+    size_t components = head->representation.component_count;
+    for (size_t i = 0; components && i < head->features * head->targets; i++)
+        for (size_t k = 0; k < components; k++)
+            head->components[i * kernel_padded(components) + k] = 0.2 * random_normal(stream);
 }
 
 static void fill_encoder(struct model *model, struct random_stream *stream)

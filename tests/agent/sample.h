@@ -7,6 +7,7 @@
 // Small in all dimensions, none a multiple of the lanes; both heads, one in weight space, one in function space.
 extern const struct model_shape sample_small;
 struct model_shape sample_oracle(void);  // the same, told the task: no heads
+struct model_shape sample_principal(void);  // the same, with nine principal components of the transition head's weights
 // The same of another kind; varibad has both decoders, pearl's policy squashes what relus gave it.
 struct model_shape sample_kind(enum model_kind kind);
 // Shapes S, M, L (0, 1, 2) of docs/performance.md. Both heads show their weights' sd, the reward its mean too.

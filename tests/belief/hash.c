@@ -107,8 +107,14 @@ static void run(size_t D, size_t d, double precision, int flat)
 
     int32_t z[2 * 64 + 16];
     float out[FLOATS_MOST];
-    struct representation weights = {REPRESENTATION_WEIGHT, 7, D, d, 0, NULL};
-    struct representation function = {REPRESENTATION_FUNCTION, 7, D, d, PROBES, probes};
+    struct representation weights = {.kind = REPRESENTATION_WEIGHT, .parts = 7, .features = D, .targets = d};
+    struct representation function = {.kind = REPRESENTATION_FUNCTION, .parts = 7, .features = D, .targets = d,
+                                      .probe_count = PROBES, .probes = probes};
+    double *components = aligned(D * d * kernel_padded(PROBES) * sizeof *components);
+    for (size_t i = 0; i < D * d * kernel_padded(PROBES); i++)
+        components[i] = random_between(&stream, -1, 1);
+    struct representation principal = {.kind = REPRESENTATION_PRINCIPAL, .parts = 5, .features = D, .targets = d,
+                                       .component_count = PROBES, .components = components, .origin = M0};
     hash = 0xcbf29ce484222325;
     const int marks[] = {1, 7, STEPS};
     int step = 0;
@@ -147,6 +153,10 @@ static void run(size_t D, size_t d, double precision, int flat)
             exit(1);
         mix_floats(out, representation_count(&weights));
         report("weight space", D, d, posterior.refined);
+        if (representation_write(out, &principal, &posterior, prior, &belief, NULL, NULL))
+            exit(1);
+        mix_floats(out, representation_count(&principal));
+        report("principal space", D, d, posterior.refined);
         if (representation_write(out, &function, &posterior, prior, &belief, z, &surprise))
             exit(1);
         mix_floats(out, representation_count(&function));
@@ -167,7 +177,8 @@ static void run(size_t D, size_t d, double precision, int flat)
         free(bytes);
     }
     prior_free(prior);
-    free(Xi0), free(M0), free(Omega0), free(belief.low), free(posterior.panel), free(group.panel);
+    free(Xi0), free(M0), free(Omega0), free(belief.low), free(posterior.panel), free(group.panel),
+        free(components);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 enum { D = 9, DIMS = 4, K = 6, MOST = D * DIMS + K * DIMS + D * (D + 1) / 2 + DIMS + 1 };
 
 static struct scenario s;
-static double probes[K * D];
+static double probes[K * D], *components, *origin;
 static int32_t *z;
 
 static void set_up_noise(size_t count, double precision, double noise)
@@ -20,6 +20,13 @@ static void set_up_noise(size_t count, double precision, double noise)
                       .mean = 0.1, .precision = precision, .scale = noise * noise});
     for (size_t i = 0; i < K * D; i++)
         probes[i] = random_between(&s.stream, -1, 1);
+    components = calloc(D * DIMS * kernel_padded(K), sizeof *components);
+    origin = calloc(D * DIMS, sizeof *origin);
+    for (size_t i = 0; i < D * DIMS; i++) {
+        origin[i] = random_between(&s.stream, -0.1, 0.1);
+        for (size_t k = 0; k < K; k++)
+            components[i * kernel_padded(K) + k] = random_between(&s.stream, -1, 1);
+    }
     z = scenario_draw_many(&s, 40);
     for (size_t i = 0; i < count; i++)
         belief_add(&s.belief, z + i * kernel_padded(D + DIMS));
@@ -30,19 +37,36 @@ static void set_up(size_t count, double precision) { set_up_noise(count, precisi
 static void tear_down(void)
 {
     free(z);
+    free(components);
+    free(origin);
     scenario_release(&s);
 }
 
 static struct representation make(enum representation_kind kind, unsigned parts)
 {
-    return (struct representation){.kind = kind, .parts = parts, .features = D, .targets = DIMS, .probe_count = K, .probes = probes};
+    return (struct representation){.kind = kind, .parts = parts, .features = D, .targets = DIMS, .probe_count = K,
+                                   .probes = probes, .component_count = K, .components = components, .origin = origin};
 }
 
 static const unsigned EVERY = REPRESENT_ALL;
 
+// Principal has no sd.
+static unsigned every_part(enum representation_kind kind)
+{
+    return kind == REPRESENTATION_PRINCIPAL ? EVERY & ~(unsigned)REPRESENT_SD : EVERY;
+}
+
+static size_t means(enum representation_kind kind)
+{
+    return kind == REPRESENTATION_PRINCIPAL ? K : (kind == REPRESENTATION_FUNCTION ? K : D) * DIMS;
+}
+
 static size_t sds(enum representation_kind kind)
 {
-    return kind == REPRESENTATION_NATURAL ? D * (D + 1) / 2 : kind == REPRESENTATION_WEIGHT ? D : K;
+    return kind == REPRESENTATION_NATURAL     ? D * (D + 1) / 2
+           : kind == REPRESENTATION_WEIGHT    ? D
+           : kind == REPRESENTATION_PRINCIPAL ? 0
+                                              : K;
 }
 
 START_TEST(weight_space_is_means_and_logs_of_the_posterior)
@@ -117,6 +141,29 @@ START_TEST(natural_statistics_are_averages_over_the_transitions)
 }
 END_TEST
 
+START_TEST(principal_space_is_how_far_the_means_moved_along_each_component)
+{
+    for (size_t count = 0; count <= 20; count += 20) {
+        set_up(count, 0);
+        struct representation r = make(REPRESENTATION_PRINCIPAL, every_part(REPRESENTATION_PRINCIPAL));
+        ck_assert_uint_eq(representation_count(&r), K + DIMS + 1);
+        float out[MOST];
+        ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
+        ck_assert_int_eq(posterior_solve(&s.posterior, s.prior, &s.belief, POSTERIOR_MEAN | POSTERIOR_SCALE, NULL, 0), 0);
+        for (size_t k = 0; k < K; k++) {
+            double along = 0;
+            for (size_t i = 0; i < D * DIMS; i++)
+                along += (s.posterior.mean[i] - origin[i]) * components[i * kernel_padded(K) + k];
+            ck_assert_float_eq_tol(out[k], (float)along, 1e-6f);
+        }
+        for (size_t j = 0; j < DIMS; j++)
+            ck_assert_float_eq_tol(out[K + j], (float)(0.5 * log(posterior_noise(&s.posterior, j))), 1e-6f);
+        ck_assert_float_eq_tol(out[K + DIMS], (float)(0.5 * log(1 + (double)count)), 1e-6f);
+        tear_down();
+    }
+}
+END_TEST
+
 // Neither parts left out nor a transition to judge nor the instruction set changes what is written.
 START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
 {
@@ -124,12 +171,14 @@ START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
         for (size_t count = 1; count < 14; count += 4) {
             set_up(count, weak ? 1e-7 : 0);
             const int32_t *last = z + (count - 1) * kernel_padded(D + DIMS);
-            for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_NATURAL; kind++) {
-                struct representation whole = make((enum representation_kind)kind, EVERY);
-                size_t points = kind == REPRESENTATION_FUNCTION ? K : D, spread = sds((enum representation_kind)kind);
+            for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_PRINCIPAL; kind++) {
+                struct representation whole = make((enum representation_kind)kind, every_part((enum representation_kind)kind));
+                size_t mean = means((enum representation_kind)kind), spread = sds((enum representation_kind)kind);
                 float all[MOST], out[MOST + 1];
                 ck_assert_int_eq(representation_write(all, &whole, &s.posterior, s.prior, &s.belief, NULL, NULL), 0);
                 for (unsigned parts = 0; parts <= EVERY; parts++) {
+                    if (parts & ~whole.parts)
+                        continue;
                     struct representation r = make((enum representation_kind)kind, parts);
                     for (size_t set = 0; kernels_at(set); set++) {
                         for (int judged = 0; judged < 2; judged++) {
@@ -139,19 +188,19 @@ START_TEST(every_part_is_the_same_bits_however_it_is_asked_for)
                             ck_assert_int_eq(representation_write(out, &r, &s.posterior, s.prior, &s.belief, judged ? last : NULL, &surprise), 0);
                             const float *at = out;
                             if (parts & REPRESENT_MEAN) {
-                                ck_assert_mem_eq(at, all, points * DIMS * sizeof *at);
-                                at += points * DIMS;
+                                ck_assert_mem_eq(at, all, mean * sizeof *at);
+                                at += mean;
                             }
                             if (parts & REPRESENT_SD) {
-                                ck_assert_mem_eq(at, all + points * DIMS, spread * sizeof *at);
+                                ck_assert_mem_eq(at, all + mean, spread * sizeof *at);
                                 at += spread;
                             }
                             if (parts & REPRESENT_NOISE) {
-                                ck_assert_mem_eq(at, all + points * DIMS + spread, DIMS * sizeof *at);
+                                ck_assert_mem_eq(at, all + mean + spread, DIMS * sizeof *at);
                                 at += DIMS;
                             }
                             if (parts & REPRESENT_COUNT)
-                                ck_assert_float_eq(*at++, all[points * DIMS + spread + DIMS]);
+                                ck_assert_float_eq(*at++, all[mean + spread + DIMS]);
                             ck_assert_uint_eq((size_t)(at - out), representation_count(&r));
                             ck_assert(isnan(*at));  // and not a float more
                         }
@@ -252,7 +301,7 @@ static void check_many(const struct representation *r, struct posterior_group *g
     }
     // Natural statistics and the count are read off the sums.
     int solves = judged || (r->kind != REPRESENTATION_NONE && r->parts & REPRESENT_NOISE)
-        || ((r->kind == REPRESENTATION_WEIGHT || r->kind == REPRESENTATION_FUNCTION)
+        || (r->kind != REPRESENTATION_NONE && r->kind != REPRESENTATION_NATURAL
             && r->parts & (REPRESENT_MEAN | REPRESENT_SD));
     ck_assert(refined || !solves || count < MANY);
 }
@@ -266,10 +315,12 @@ START_TEST(each_of_many_has_the_bits_that_it_has_alone)
     posterior_group_init(&group, s.prior, K + 1, memory);
     for (size_t set = 0; kernels_at(set); set++) {
         s.posterior.kernels = group.kernels = kernels_at(set);
-        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_NATURAL; kind++)
+        for (int kind = REPRESENTATION_NONE; kind <= REPRESENTATION_PRINCIPAL; kind++)
             for (unsigned parts = 1; parts <= EVERY; parts++)
                 for (int judged = 0; judged < 2; judged++) {
                     struct representation r = make((enum representation_kind)kind, parts);
+                    if (parts & ~every_part(r.kind))
+                        continue;
                     check_many(&r, &group, MANY, judged);
                     check_many(&r, &group, 1 + (parts * 5 + (unsigned)judged) % (MANY - 1), judged);
                 }
@@ -297,8 +348,8 @@ START_TEST(a_damaged_belief_writes_nothing)
     const int32_t big[16] = {1 << 24, 1 << 24, 1 << 24};
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(belief_remove(&s.belief, big), 0);
-    for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_NATURAL; kind++) {
-        struct representation r = make((enum representation_kind)kind, EVERY);
+    for (int kind = REPRESENTATION_WEIGHT; kind <= REPRESENTATION_PRINCIPAL; kind++) {
+        struct representation r = make((enum representation_kind)kind, every_part((enum representation_kind)kind));
         float out[MOST], before[MOST];
         struct predictive surprise = {-1, -1, -1};
         memset(out, 0x55, sizeof out);
@@ -366,6 +417,7 @@ int main(void)
     SUITE_TEST(suite, weight_space_is_means_and_logs_of_the_posterior);
     SUITE_TEST(suite, function_space_is_what_the_model_predicts_at_the_probes);
     SUITE_TEST(suite, natural_statistics_are_averages_over_the_transitions);
+    SUITE_TEST(suite, principal_space_is_how_far_the_means_moved_along_each_component);
     SUITE_TEST(suite, every_part_is_the_same_bits_however_it_is_asked_for);
     SUITE_TEST(suite, the_surprise_is_that_of_the_belief_before);
     SUITE_TEST(suite, each_of_many_has_the_bits_that_it_has_alone);
