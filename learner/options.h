@@ -34,6 +34,7 @@ enum learn_space {
     SPACE_FUNCTION,  // predictions at probes; without probes: the weights
     SPACE_WEIGHT,
     SPACE_NATURAL,   // the sufficient statistics, as averages
+    SPACE_PRINCIPAL, // the weights along components in which tasks differ
 };
 
 struct options {
@@ -92,6 +93,7 @@ struct options {
     uint64_t transition;         // of the transition head
     uint64_t probes;             // inputs at which the policy is shown predictions; 0: weight space
     uint64_t probe_last;         // iteration after which they stay
+    uint64_t components;         // of principal space
     uint64_t reward_reads_next;  // the reward's basis reads s' only
     uint64_t probe_pool;         // replayed transitions they are chosen from
     uint64_t basis_hidden;

@@ -112,7 +112,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .rate_high = 1.5e-3, .input_clip = 8, .critic_sees_task = 1, .clamp_actions = 1,
         .experience = 1000000, .random_start = 5000, .update_ratio = 1, .policy_delay = 2, .critic_rate = 1e-3,
         .follow = 0.005, .reward_scale = 1, .context = 100,
-        .features = 16, .transition = 0, .probes = 3, .probe_pool = 1024, .probe_last = 30, .basis_hidden = 64,
+        .features = 16, .transition = 0, .probes = 3, .probe_pool = 1024, .probe_last = 30, .components = 8, .basis_hidden = 64,
         .basis_rate = 1e-2, .basis_updates = 16, .basis_tasks = 8, .basis_stride = 4, .basis_early = 0.5, .warmup = 50,
         .basis_norm_limit = 1, .freeze = 0.35, .prior_noise = 0.01, .prior_noise_low = 1e-3,
         .prior_freedom = 2, .prior_precision = 1,

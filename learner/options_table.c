@@ -27,11 +27,11 @@ enum {
 // What an option of type 'c' can be, in the order of its enum.
 static const struct {
     size_t offset;
-    const char *words[4];
+    const char *words[5];  // the last is NULL
 } choices[] = {
     {AT(loss), {"evidence", "alpaca"}},
     {AT(noise), {"inferred", "known", "fixed"}},
-    {AT(space), {"function", "weight", "natural"}},
+    {AT(space), {"function", "weight", "natural", "principal"}},
 };
 
 static const struct option_row rows[] = {
@@ -91,6 +91,8 @@ static const struct option_row rows[] = {
     {"probe-pool", 'u', AT(probe_pool), 1, 1024, GLIBRL, "replayed transitions that probes are chosen from"},
     {"probe-last", 'u', AT(probe_last), 0, 1e9, GLIBRL,
      "iteration after which they stay; chosen after 0, 2, 10, 30, 60, 100, 150, ..."},
+    {"components", 'u', AT(components), 1, 64, GLIBRL,
+     "of principal space: directions in which the posterior means of tasks differ most"},
     {"reward-reads-next", 'u', AT(reward_reads_next), 0, 1, GLIBRL,
      "rewards are predicted from the next observation alone"},
     {"basis-hidden", 'u', AT(basis_hidden), 1, 4096, GLIBRL | PEARL, "width of both hidden layers of a basis"},
@@ -119,9 +121,10 @@ static const struct option_row rows[] = {
     {"learn-precision", 'u', AT(learn_precision), 0, 1, GLIBRL, "the diagonal of Xi0 is learnt"},
     {"learn-noise", 'u', AT(learn_noise), 0, 1, GLIBRL, "the noise variance that the prior expects is learnt"},
     {"learn-freedom", 'u', AT(learn_freedom), 0, 1, GLIBRL, "the prior's degrees of freedom are learnt"},
-    {"space", 'c', AT(space), 0, 2, GLIBRL, "that the policy sees the belief in: function, weight or natural"},
+    {"space", 'c', AT(space), 0, 3, GLIBRL,
+     "that the policy sees the belief in: function, weight, natural or principal"},
     {"show-mean", 'u', AT(show_mean), 0, 1, GLIBRL, "means are shown to the policy; in natural space C'Y / n"},
-    {"show-sd", 'u', AT(show_sd), 0, 1, GLIBRL, "so are standard deviations; in natural space C'C / n"},
+    {"show-sd", 'u', AT(show_sd), 0, 1, GLIBRL, "so are standard deviations; in natural space C'C / n, in principal space nothing"},
     {"show-noise", 'u', AT(show_noise), 0, 1, GLIBRL,
      "so is the noise; never when it is the same for all tasks"},
     {"show-count", 'u', AT(show_count), 0, 1, GLIBRL, "so is how many transitions were seen"},

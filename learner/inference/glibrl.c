@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Iterations at whose end probes are chosen: the basis changes most in the beginning, and a policy that has learnt
 // to read its probes should keep them.
@@ -18,6 +20,12 @@ static int is_probe_iteration(uint64_t iteration, uint64_t last)
         if (probe_iterations[i] == iteration && iteration <= last)
             return 1;
     return 0;
+}
+
+// Components are turned towards what they were, so that they may follow the basis closely while it learns.
+static int is_component_iteration(uint64_t iteration)
+{
+    return iteration < 10 || iteration % 10 == 0;
 }
 
 static int init_basis(struct train *train, enum head_kind kind, size_t features)
@@ -45,7 +53,8 @@ static int init_basis(struct train *train, enum head_kind kind, size_t features)
     basis_start(&own->basis[kind], &stream);
     own->probes[kind] = calloc(o->probes * (2 * train->world->observation_dim + train->world->action_dim) + 1,
                                  sizeof(float));
-    return own->probes[kind] ? 0 : -ENOMEM;
+    own->components[kind] = calloc(own->component_count * features * d + 1, sizeof(double));
+    return own->probes[kind] && own->components[kind] ? 0 : -ENOMEM;
 }
 
 static int start(struct train *train, char *why, size_t why_size)
@@ -57,6 +66,7 @@ static int start(struct train *train, char *why, size_t why_size)
     if (!own)
         return -ENOMEM;
     own->probe_count = o->space == SPACE_FUNCTION ? o->probes : 0;
+    own->component_count = o->space == SPACE_PRINCIPAL ? o->components : 0;
     int error = o->features ? init_basis(train, HEAD_REWARD, o->features) : 0;
     return error == 0 && o->transition ? init_basis(train, HEAD_TRANSITION, o->transition) : error;
 }
@@ -132,6 +142,7 @@ static void stop(struct train *train)
         basis_release(&own->basis[kind]);
         moments_release(&own->targets[kind]);
         free(own->probes[kind]);
+        free(own->components[kind]);
     }
     free(own);
     train->inferring = NULL;
@@ -152,6 +163,23 @@ static double basis_rate(const struct train *train)
     return is_frozen(train) ? 0 : train->options.basis_rate * (1 - train_progress(train) / train->options.freeze);
 }
 
+// What the policy is shown follows the basis. -ENOMEM, -EDOM.
+static int choose_shown(struct train *train)
+{
+    struct glibrl *own = train->inferring;
+    size_t iteration = train_iteration(train);
+    int error = 0;
+    for (enum head_kind kind = 0; kind < HEAD_COUNT && error == 0; kind++) {
+        if (!own->basis[kind].features)
+            continue;
+        if (own->probe_count && is_probe_iteration(iteration, train->options.probe_last))
+            error = choose_probes(train, kind);
+        if (own->component_count && is_component_iteration(iteration))
+            error = choose_components(train, kind);
+    }
+    return error;
+}
+
 static int learn(struct train *train, char *why, size_t why_size)
 {
     struct glibrl *own = train->inferring;
@@ -170,20 +198,26 @@ static int learn(struct train *train, char *why, size_t why_size)
             train_tell(train, kind == HEAD_REWARD ? "evidence/reward" : "evidence/transition", own->evidence[kind]);
     if (own->basis[HEAD_REWARD].features)
         train_say(train, ", evidence %.2f", own->evidence[HEAD_REWARD]);
-    return is_probe_iteration(iteration, train->options.probe_last) ? choose_probes(train, why, why_size) : 0;
+    int error = choose_shown(train);
+    if (error)
+        snprintf(why, why_size, "%s", error == -ENOMEM ? "no memory to choose what the policy is shown of the belief"
+                                                       : "the posterior means of the replayed tasks are not finite");
+    return error;
 }
 
 static void shape_of_representation(const struct options *o, struct model_shape *shape, enum head_kind kind)
 {
-    int function = o->space == SPACE_FUNCTION && o->probes;
+    int function = o->space == SPACE_FUNCTION && o->probes, principal = o->space == SPACE_PRINCIPAL;
     shape->heads[kind].kind = o->space == SPACE_NATURAL ? REPRESENTATION_NATURAL
+                              : principal               ? REPRESENTATION_PRINCIPAL
                               : function                ? REPRESENTATION_FUNCTION
                                                         : REPRESENTATION_WEIGHT;
     // Known noise is a constant, and hardly even that once it was rounded: nothing to normalise and show.
-    shape->heads[kind].parts = (o->show_mean ? REPRESENT_MEAN : 0u) | (o->show_sd ? REPRESENT_SD : 0u)
+    shape->heads[kind].parts = (o->show_mean ? REPRESENT_MEAN : 0u) | (o->show_sd && !principal ? REPRESENT_SD : 0u)
                                | (o->show_noise && o->noise == NOISE_INFERRED ? REPRESENT_NOISE : 0u)
                                | (o->show_count ? REPRESENT_COUNT : 0u);
     shape->heads[kind].probe_count = function ? o->probes : 0;
+    shape->heads[kind].component_count = principal ? o->components : 0;
 }
 
 static void shape(struct train *train, struct model_shape *shape, int last)
@@ -236,6 +270,9 @@ static void fill_head(struct train *train, struct model *model, enum head_kind k
         basis_features(basis, head->probes, basis_work_input(train), own->probe_count,
                        basis_work_scratch(train, kind));
     }
+    size_t K = own->component_count;
+    for (size_t i = 0; K && i < D * d; i++)
+        memcpy(head->components + i * kernel_padded(K), own->components[kind] + i * K, K * sizeof(double));
 }
 
 static void fill(struct train *train, struct model *model, int last)
@@ -267,6 +304,8 @@ static void state(struct train *train, struct train_list *list)
             list_moments(list, reward ? "reward.target" : "change.target", &own->targets[kind]);
             list_array(list, reward ? "reward.probes" : "transition.probes", "F32", own->probes[kind],
                        own->probe_count * width);
+            list_array(list, reward ? "reward.components" : "transition.components", "F64", own->components[kind],
+                       own->component_count * own->basis[kind].features * own->basis[kind].targets);
         }
 }
 

@@ -18,6 +18,8 @@ struct glibrl {
     struct moments targets[HEAD_COUNT];
     float *probes[HEAD_COUNT];         // transitions [s, a, s'] (probes, 2 obs + act)
     size_t probe_count;
+    double *components[HEAD_COUNT];    // directions in which tasks differ (D d, components)
+    size_t component_count;
     struct basis_work *work;           // of the basis' updates
     struct landmarks landmarks;        // of the last model
     struct gain **gains[HEAD_COUNT];   // of each thread, if the policy is paid for what it learns
@@ -42,8 +44,11 @@ void basis_row(const struct train *train, enum head_kind kind, float *in, const 
                const float *action, const float *next_observation);
 size_t basis_inputs(const struct train *train, enum head_kind kind);
 
-// probes.c
-int choose_probes(struct train *train, char *why, size_t why_size);
+// probes.c. From replay. -ENOMEM
+int choose_probes(struct train *train, enum head_kind kind);
+
+// components.c. From replay. -ENOMEM; -EDOM: not finite
+int choose_components(struct train *train, enum head_kind kind);
 
 // landmarks.c. Gathering replaces what was there. -ENOMEM
 int landmarks_gather(struct landmarks *landmarks, struct train *train);

@@ -1,6 +1,7 @@
 // Of replayed transitions, the few at which predictions tell tasks apart best.
 
 #include "glibrl.h"
+#include "spread.h"
 
 #include "daemon/base/random.h"
 
@@ -14,36 +15,19 @@ enum { PROBE_TASKS = 128 };  // replayed meta-episodes whose posterior means say
 // C (D, D) = sum over targets of the covariance, between tasks, of the posterior mean weights.
 static int between_tasks(struct train *train, enum head_kind kind, double *C)
 {
-    struct glibrl *own = train->inferring;
-    struct basis *basis = &own->basis[kind];
-    size_t D = basis->features, d = basis->targets, slots = replay_slots(&train->replay);
-    size_t tasks = slots < PROBE_TASKS ? slots : PROBE_TASKS, used = 0;
-    double *weights = calloc(tasks * D * d + D * d, sizeof *weights), *mean = weights + tasks * D * d, value;
-    if (!weights)
-        return -ENOMEM;
-    struct basis_scratch *scratch = basis_work_scratch(train, kind);
-    float *in = basis_work_input(train);
-    double *y = basis_work_targets(train);
-    for (size_t i = 0; i < tasks; i++) {
-        // The newest ones.
-        size_t slot = (size_t)((train->replay.added - 1 - i) % train->replay.slots);
-        size_t rows = basis_rows(train, kind, in, y, slot, 0, 1, SIZE_MAX);
-        if (rows == 0 || basis_evidence(basis, &value, NULL, in, y, rows, scratch))
-            continue;
-        memcpy(weights + used++ * D * d, basis_weights(basis, scratch), D * d * sizeof *weights);
-    }
-    for (size_t n = 0; n < used; n++)
-        for (size_t i = 0; i < D * d; i++)
-            mean[i] += weights[n * D * d + i] / (double)used;
+    struct spread spread;
+    int error = spread_make(&spread, train, kind, PROBE_TASKS);
+    size_t D = spread.D, d = spread.d;
     memset(C, 0, D * D * sizeof *C);
-    for (size_t n = 0; n < used; n++)
+    for (size_t n = 0; n < spread.tasks; n++) {
+        const double *weights = spread.weights + n * D * d;
         for (size_t i = 0; i < D; i++)
             for (size_t j = 0; j < D; j++)
                 for (size_t k = 0; k < d; k++)
-                    C[i * D + j] += (weights[n * D * d + i * d + k] - mean[i * d + k])
-                                    * (weights[n * D * d + j * d + k] - mean[j * d + k]) / (double)used;
-    free(weights);
-    return 0;
+                    C[i * D + j] += weights[i * d + k] * weights[j * d + k] / (double)spread.tasks;
+    }
+    spread_release(&spread);
+    return error;
 }
 
 // score = p' G p / (p' p + noise) with p = C^1/2 phi, without the root: with G = sum of all q q' it is the variance
@@ -65,7 +49,7 @@ static size_t best_probe(const double *K, size_t P, double noise)
     return best;
 }
 
-static int choose_for_head(struct train *train, enum head_kind kind)
+int choose_probes(struct train *train, enum head_kind kind)
 {
     struct glibrl *own = train->inferring;
     const struct replay *r = &train->replay;
@@ -116,16 +100,5 @@ static int choose_for_head(struct train *train, enum head_kind kind)
     }
     free(C);
     free(rows);
-    return 0;
-}
-
-int choose_probes(struct train *train, char *why, size_t why_size)
-{
-    struct glibrl *own = train->inferring;
-    for (enum head_kind kind = 0; kind < HEAD_COUNT && own->probe_count; kind++)
-        if (own->basis[kind].features && choose_for_head(train, kind)) {
-            snprintf(why, why_size, "no memory to choose probes");
-            return -ENOMEM;
-        }
     return 0;
 }

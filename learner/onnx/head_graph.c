@@ -92,6 +92,25 @@ static struct name row_variances(struct builder *b, const struct head *head, con
     return name;
 }
 
+// <V_k, M_n - M0>
+static struct name along_components(struct builder *b, const struct head *head, const char *mean)
+{
+    size_t count = head->features * head->targets, K = head->representation.component_count;
+    double *dense = calloc(count * K, sizeof *dense);
+    struct name name = build_number(b);
+    if (dense) {
+        for (size_t i = 0; i < count; i++)
+            memcpy(dense + i * K, head->components + i * kernel_padded(K), K * sizeof *dense);
+        struct name moved = build_two(b, "Sub", mean, build_doubles(b, head->mean, head->features, head->targets).text);
+        struct name shape = build_number(b);
+        graph_whole(b->graph, shape.text, (const int64_t[]){1, -1}, 2);
+        struct name row = build_two(b, "Reshape", moved.text, shape.text);
+        name = build_flat(b, build_two(b, "MatMul", row.text, build_doubles(b, dense, count, K).text).text);
+    }
+    free(dense);
+    return name;
+}
+
 size_t build_head_shown(struct builder *b, const struct head *head, const char *prefix, struct name *parts)
 {
     const struct representation *r = &head->representation;
@@ -103,7 +122,9 @@ size_t build_head_shown(struct builder *b, const struct head *head, const char *
     if (function)
         probes = build_doubles(b, r->probes, r->probe_count, head->features);
     if (r->parts & REPRESENT_MEAN)
-        parts[count++] = build_flat(b, function ? build_two(b, "MatMul", probes.text, mean.text).text : mean.text);
+        parts[count++] = r->kind == REPRESENTATION_PRINCIPAL
+                             ? along_components(b, head, mean.text)
+                             : build_flat(b, function ? build_two(b, "MatMul", probes.text, mean.text).text : mean.text);
     if (r->parts & REPRESENT_SD) {
         struct name variance = function ? row_variances(b, head, prefix, probes.text)
                                         : diagonal(b, covariance.text, head->features);

@@ -65,6 +65,7 @@ learn, trace, *models = [argument for argument in sys.argv[1:] if argument != "-
 made = tempfile.TemporaryDirectory()
 kinds = {
     "both-heads": "point --transition 5", "weights": "point --transition 5 --space weight", "none": "point --model none",
+    "principal": "point --transition 5 --space principal --components 4",
     "oracle": "point --model oracle", "varibad": "point --model varibad", "rl2": "point --model rl2",
     "pearl": "point --model pearl --algorithm sac", "squashed": "point --algorithm sac", "choices": "gridworld",
 }

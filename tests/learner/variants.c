@@ -45,12 +45,20 @@ static void weights_alpaca(struct options *o)
     o->show_sd = 0;
 }
 
+static void principal(struct options *o)
+{
+    o->space = SPACE_PRINCIPAL;
+    o->show_sd = 0;
+    o->components = 7;  // the reward head has fewer weights
+    o->transition = 4;
+}
+
 static const struct {
     const char *name;
     void (*set)(struct options *o);
 } variants[] = {
     {"known", known}, {"fixed, alpaca", fixed_alpaca}, {"learnt prior", learnt_prior}, {"natural", natural},
-    {"weights, alpaca", weights_alpaca},
+    {"weights, alpaca", weights_alpaca}, {"principal", principal},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
