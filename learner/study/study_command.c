@@ -1,10 +1,11 @@
-// bel-learn study: what a model's belief is worth on held-out tasks. Calibration, prediction, the identities between
+// bel-learn study: what a model's belief is worth on held-out tasks. What its policy is shown, calibration, prediction, the identities between
 // distances and kernels, and a map of tasks; or two models side by side.
 
 #include "compare.h"
 #include "distances.h"
 #include "learner/arguments.h"
 #include "learner/commands.h"
+#include "readout.h"
 #include "sweep.h"
 
 #include <errno.h>
@@ -200,6 +201,61 @@ static int study_maps(const struct study *study, const struct model *model, enum
     return status;
 }
 
+// ---- What the policy is shown -----------------------------------------------------------------------------------
+
+static void print_readout(const struct readout *r, const struct world *world)
+{
+    printf("\nwhat the policy is shown: share of each number's variance over tasks that a line reads off it, on other tasks "
+           "(R^2)\n  %-30s", "after transitions");
+    for (size_t c = 0; c < r->contexts; c++)
+        printf(" %6zu", r->after[c]);
+    for (size_t line = 0; line < r->lines; line++) {
+        size_t like = r->first[line + 1] - r->first[line];
+        const char *name = world->task_names[r->first[line]];
+        printf("\n  %-30s", name ? name : "");
+        for (size_t c = 0; c < r->contexts; c++)
+            printf(" %6.2f", r->share[c * r->lines + line]);
+        if (like > 1)
+            printf("   mean of %zu", like);
+    }
+    printf("\n");
+}
+
+static void readout_json(cJSON *result, const struct readout *r, const struct world *world)
+{
+    cJSON *json = cJSON_AddObjectToObject(result, "shown"), *after = cJSON_AddArrayToObject(json, "after");
+    for (size_t c = 0; c < r->contexts; c++)
+        cJSON_AddItemToArray(after, cJSON_CreateNumber((double)r->after[c]));
+    cJSON *share = cJSON_AddObjectToObject(json, "r_squared");
+    for (size_t line = 0; line < r->lines; line++) {
+        double of[READOUT_CONTEXTS];
+        for (size_t c = 0; c < r->contexts; c++)
+            of[c] = r->share[c * r->lines + line];
+        const char *name = world->task_names[r->first[line]];
+        cJSON_AddItemToObject(share, name ? name : "task", json_numbers(of, r->contexts));
+    }
+}
+
+static int study_readout(const struct study *study, const struct model *model, const struct trajectories *on,
+                         const struct trajectories *fit)
+{
+    char why[WHY], path[4096];
+    struct readout readout;
+    if (readout_make(&readout, model, fit, on, study->pool, why, sizeof why))
+        return fail("%s", why);
+    if (study->json)
+        readout_json(study->result, &readout, study->world);
+    else
+        print_readout(&readout, study->world);
+    int status = 0;
+    if (study->out && (status = draw_path(path, study, "shown")) == 0) {
+        int error = readout_draw(&readout, study->world, path);
+        status = error ? fail("cannot write %s: %s", path, strerror(-error)) : 0;
+    }
+    readout_release(&readout);
+    return status;
+}
+
 // ---- One model, and two ---------------------------------------------------------------------------------------
 
 static int play(struct trajectories *trajectories, const struct study *study, const struct model *driver,
@@ -212,11 +268,13 @@ static int play(struct trajectories *trajectories, const struct study *study, co
 
 static int study_one(const struct study *study, const struct model *model)
 {
-    if (model->kind != MODEL_GLIBRL)
-        return fail("%s is of kind %s: only an exact belief has intervals and distances (--against compares what two "
-                    "models predict)", study->path, model_kind_name(model->kind));
+    if (model->kind == MODEL_ORACLE || model->kind == MODEL_NONE)
+        return fail("%s is of kind %s and has no belief that could be studied", study->path,
+                    model_kind_name(model->kind));
     struct trajectories on = {0}, fit = {0};
-    int status = play(&on, study, model, study->seed) || play(&fit, study, model, FIT_SEED(study->seed));
+    int status = play(&on, study, model, study->seed) || play(&fit, study, model, FIT_SEED(study->seed))
+                 || study_readout(study, model, &on, &fit);
+    // Only an exact belief has heads, and with them intervals and distances.
     cJSON *heads = status == 0 && study->json ? cJSON_AddObjectToObject(study->result, "heads") : NULL;
     for (enum head_kind kind = 0; kind < HEAD_COUNT && !status; kind++) {
         if (!model->heads[kind].present)
@@ -340,8 +398,9 @@ static int parse(struct study *study, int argc, char **argv, int *status)
         {"--json", 'f', &study->json, 0, 0, NULL, "one JSON line instead of tables"},
     };
     const struct command_line line = {
-        "study", "bel-learn study looks at a model's belief on tasks of its own: are its intervals right, how well does it\n"
-        "predict, how are tasks apart; or at what two models predict of the same trajectories.\n\n"
+        "study", "bel-learn study looks at a model's belief on tasks of its own: what of the task is its policy shown, are its\n"
+        "intervals right, how well does it predict, how are tasks apart; or at what two models predict of the same\n"
+        "trajectories.\n\n"
         "    bel-learn study MODEL [options]\n"
         "    bel-learn study --sweep WORLD [options]      the price of a belief's size; see bel-learn study --sweep --help",
         "which model?", 1, 1, arguments, sizeof arguments / sizeof *arguments};
