@@ -146,7 +146,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
     if (is_of_bodies(world)) {
         options->features = 0;
         options->transition = 32;
-        options->probes = 1;  // which predicts as many numbers as there are observations
+        options->space = SPACE_PRINCIPAL;  // one prediction is as many numbers as there are observations
         options->prior_noise = 1e-3;
     }
     if (kind == LEARN_VARIBAD)
