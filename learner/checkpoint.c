@@ -5,6 +5,7 @@
 
 #include "train.h"
 
+#include "daemon/base/fnv.h"
 #include "daemon/policy/safetensors.h"
 #include "daemon/policy/whole_file.h"
 
@@ -20,27 +21,18 @@ static size_t dtype_size(const char *dtype)
     return !strcmp(dtype + 1, "64") ? 8 : 4;
 }
 
-// 64-bit FNV-1a over names and data; finds damage, not malice.
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3;
-    return hash;
-}
-
 int checkpoint_save(struct train *train, const char *path, char *why, size_t why_size)
 {
     struct safetensors_writer *writer = safetensors_writer_new();
     char *options = options_describe(&train->options);
     int error = writer && options ? 0 : -ENOMEM;
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = FNV_START;  // of names and data; finds damage, not malice
     struct train_array array;
     for (size_t i = 0; !error && train_state(train, i, &array); i++) {
         size_t dims[] = {array.count};
         error = safetensors_add(writer, array.name, array.dtype, array.data, dims, 1);
-        hash = mix(hash, array.name, strlen(array.name));
-        hash = mix(hash, array.data, array.count * dtype_size(array.dtype));
+        hash = fnv_add(hash, array.name, strlen(array.name));
+        hash = fnv_add(hash, array.data, array.count * dtype_size(array.dtype));
     }
     char sum[24];
     snprintf(sum, sizeof sum, "%016llx", (unsigned long long)hash);
@@ -114,7 +106,7 @@ static int check(struct train *train, const char *path, const struct safetensors
     free(ours);
     if (error)
         return error;
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = FNV_START;
     struct train_array array;
     for (size_t i = 0; train_state(train, i, &array); i++) {
         const struct tensor *tensor = safetensors_find(file, array.name);
@@ -126,8 +118,8 @@ static int check(struct train *train, const char *path, const struct safetensors
             snprintf(why, why_size, "the checkpoint %s has a number in %s that is out of bounds", path, array.name);
             return -EBADMSG;
         }
-        hash = mix(hash, array.name, strlen(array.name));
-        hash = mix(hash, tensor->data, tensor->count * dtype_size(array.dtype));
+        hash = fnv_add(hash, array.name, strlen(array.name));
+        hash = fnv_add(hash, tensor->data, tensor->count * dtype_size(array.dtype));
     }
     char sum[24];
     snprintf(sum, sizeof sum, "%016llx", (unsigned long long)hash);

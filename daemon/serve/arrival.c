@@ -4,6 +4,7 @@
 #include "arrivals.h"
 
 #include "batch.h"
+#include "daemon/base/fnv.h"
 #include "house_internal.h"
 #include "log.h"
 #include "session_log.h"
@@ -17,10 +18,7 @@
 
 static struct passage **bucket_of(const struct server *server, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    return &server->arrivals->buckets[(hash ^ hash >> 32) % PASSAGE_BUCKETS];
+    return &server->arrivals->buckets[fnv_of_name(name) % PASSAGE_BUCKETS];
 }
 
 static struct passage *passage_of(const struct server *server, const char *name)

@@ -1,6 +1,8 @@
 // Names of sessions and who has them; the contract is in directory.h.
 #include "directory.h"
 
+#include "daemon/base/fnv.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdint.h>
@@ -40,10 +42,7 @@ void directory_release(struct directory *directory)
 // Where the entry is, or would be.
 static struct directory_entry **find(struct directory *directory, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    struct directory_entry **link = &directory->buckets[(hash ^ hash >> 32) & (directory->bucket_count - 1)];
+    struct directory_entry **link = &directory->buckets[fnv_of_name(name) & (directory->bucket_count - 1)];
     while (*link && strcmp((*link)->name, name))
         link = &(*link)->next;
     return link;

@@ -1,16 +1,15 @@
 // Where sessions went; the contract is in moved.h.
 #include "moved.h"
 
+#include "daemon/base/fnv.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct moved_session **bucket_of(struct moved *moved, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    return &moved->buckets[(hash ^ hash >> 32) % MOVED_BUCKETS];
+    return &moved->buckets[fnv_of_name(name) % MOVED_BUCKETS];
 }
 
 void moved_init(struct moved *moved)

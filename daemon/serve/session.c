@@ -1,6 +1,7 @@
 // Sessions and their table; the contract is in session.h.
 #include "session.h"
 
+#include "daemon/base/fnv.h"
 #include "log.h"
 #include "rebuild.h"
 #include "served.h"
@@ -33,13 +34,10 @@ int session_name_valid(const char *name)
     return length >= 1 && length <= WIRE_SESSION_LIMIT && strspn(name, allowed) == length;
 }
 
-// FNV-1a. The table is never longer than the limit of sessions, so chosen collisions buy nothing.
+// The table is never longer than the limit of sessions, so chosen collisions buy nothing.
 static struct session **bucket_of(const struct session_table *table, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    return &table->buckets[(hash ^ hash >> 32) & (table->bucket_count - 1)];
+    return &table->buckets[fnv_of_name(name) & (table->bucket_count - 1)];
 }
 
 struct session *session_find(const struct session_table *table, const char *name)

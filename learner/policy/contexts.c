@@ -3,6 +3,7 @@
 #include "contexts.h"
 
 #include "daemon/agent/tensors.h"
+#include "daemon/base/fnv.h"
 #include "learner/zeroes.h"
 
 #include <errno.h>
@@ -76,20 +77,18 @@ void contexts_touch(struct contexts *contexts, size_t slot)
         contexts->fresh[slot] = 0;
 }
 
-// 64-bit FNV-1a over all numbers of the model that a belief or its representation depends on: all but the policy's.
+// Of all numbers of the model that a belief or its representation depends on: all but the policy's.
 static uint64_t digest_of(const struct model *model)
 {
     struct model_tensor tensors[TENSORS_LIMIT];
     size_t count = model_tensors(tensors, model);
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = FNV_START;
     for (size_t i = 0; i < count; i++) {
         if (!strncmp(tensors[i].name, "policy.", 7) || !strcmp(tensors[i].name, "action.log_sd"))
             continue;
         for (size_t k = 0; k < model_tensor_count(&tensors[i]); k++) {
             double value = model_tensor_value(&tensors[i], k);
-            uint64_t bits;
-            memcpy(&bits, &value, sizeof bits);
-            hash = (hash ^ bits) * 0x100000001b3;
+            hash = fnv_add(hash, &value, sizeof value);
         }
     }
     return hash;
