@@ -51,6 +51,12 @@ static void load_and_factor(void)
         exit(1);
 }
 
+static void solve_mean(void)
+{
+    if (posterior_solve(&s.posterior, s.prior, &s.belief, POSTERIOR_MEAN, NULL, 0))
+        exit(1);
+}
+
 static void assess(void) { posterior_assess_absorbed(&s.posterior, 0, s.posterior.mean); }
 static void add(void) { belief_add(&s.belief, z + next++ % 64 * kernel_padded(s.P)); }
 
@@ -82,6 +88,18 @@ static void head(size_t D, size_t d, unsigned parts)
     judged = z;
     measure("representation_write with surprise", write_representation);
     measure("of that, posterior_assess_absorbed", assess);
+    double *components = aligned_alloc(64, D * d * kernel_padded(8) * sizeof *components);
+    double *origin = calloc(D * d, sizeof *origin);
+    if (!components || !origin)
+        exit(1);
+    for (size_t i = 0; i < D * d * kernel_padded(8); i++)
+        components[i] = 1 / (double)(1 + i % 97);
+    shown = (struct representation){.kind = REPRESENTATION_PRINCIPAL, .parts = REPRESENT_MEAN, .features = D, .targets = d,
+                                    .component_count = 8, .components = components, .origin = origin};
+    judged = NULL;
+    measure("representation_write, 8 principal components", write_representation);
+    measure("of that, posterior_solve, mean", solve_mean);
+    free(components), free(origin);
     measure("sum_to_panel and factor alone, D columns", load_and_factor);
     measure("posterior_solve, mean and scale", solve_mean_and_scale);
     free(z);
