@@ -91,6 +91,8 @@ static void write_evaluation(FILE *out, const struct table *table)
                     run->evaluation_seed);
             if (table_has_gap(table))
                 fprintf(out, " Of the gap: how much of the way from no belief to the oracle.");
+            if (table_lacks_gap(table))
+                fprintf(out, " Who is told the task returns no more than who has no belief: there is no gap to close.");
             if (table_has_best(table))
                 fprintf(out, " In bold: the best that is not told the task, and those whose interval reaches its.");
             fprintf(out, "\n\n");

@@ -108,7 +108,12 @@ void table_read(struct table *table, const struct results *results, size_t first
 
 int table_has_gap(const struct table *table)
 {
-    return isfinite(table->none) && isfinite(table->oracle) && table->none != table->oracle;
+    return table->oracle > table->none;  // neither is NaN then
+}
+
+int table_lacks_gap(const struct table *table)
+{
+    return table->oracle <= table->none;
 }
 
 // Runs of two agents can be compared if there is more than one of each.

@@ -22,7 +22,8 @@ struct table {
 };
 
 void table_read(struct table *table, const struct results *results, size_t first, size_t end);
-int table_has_gap(const struct table *table);
+int table_has_gap(const struct table *table);    // the oracle returns more than no belief
+int table_lacks_gap(const struct table *table);  // both were trained, and it does not
 int table_has_best(const struct table *table);  // there are entries in bold
 
 // Each a Markdown table, or nothing. 0 or -ENOMEM.

@@ -147,6 +147,20 @@ START_TEST(what_may_be_as_good_as_the_best_is_marked_with_it)
 }
 END_TEST
 
+START_TEST(an_oracle_that_is_worse_than_no_belief_leaves_no_gap)
+{
+    ck_assert_int_eq(mkdir("x", 0777), 0);
+    ck_assert_int_eq(mkdir("x/speeds", 0777), 0);
+    write_file("x/speeds/experiment.ini", "[experiment]\ntitle = Speeds\n[cells]\nworlds = half-cheetah-vel\n");
+    write_cell("glibrl", "", 1, -30, -20);
+    write_cell("oracle", "", 1, -220, -210);
+    write_cell("none", "", 1, -16, -14);
+    char *text = report();
+    check_has(text, "there is no gap to close");
+    ck_assert_ptr_null(strstr(text, "of the gap"));
+}
+END_TEST
+
 START_TEST(shares_of_the_gap_are_put_together_over_worlds)
 {
     write_experiment();
@@ -316,6 +330,7 @@ int main(void)
     Suite *suite = suite_create("report");
     SUITE_TEST_WITH(suite, the_table_has_the_numbers_that_paper_has, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, what_may_be_as_good_as_the_best_is_marked_with_it, enter_directory, leave_directory);
+    SUITE_TEST_WITH(suite, an_oracle_that_is_worse_than_no_belief_leaves_no_gap, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, shares_of_the_gap_are_put_together_over_worlds, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, what_is_not_finished_is_named_and_not_counted, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, tables_and_pictures_name_command_commit_and_kernels, enter_directory, leave_directory);
