@@ -393,7 +393,7 @@ END_TEST
 START_TEST(a_shape_beyond_its_limits_is_refused_with_a_sentence)
 {
     struct model_shape shapes[] = {
-        [0 ... 16] = sample_small, [17 ... 20] = sample_principal(),
+        [0 ... 20] = sample_small,
     };
     const char *sentences[] = {
         "name", "name", "world", "observation has 0", "observation has 1025", "action has 257", "task has 129",
@@ -418,6 +418,8 @@ START_TEST(a_shape_beyond_its_limits_is_refused_with_a_sentence)
     shapes[14].hidden[1] = 0;
     shapes[15].observation_dim = 300;
     shapes[16].observation_dim = 64, shapes[16].heads[HEAD_TRANSITION].features = 64;  // 4096 means alone
+    for (size_t i = 17; i <= 20; i++)
+        shapes[i] = sample_principal();
     shapes[17].heads[HEAD_TRANSITION].component_count = 0;
     shapes[18].heads[HEAD_TRANSITION].component_count = REPRESENTATION_COMPONENTS_LIMIT + 1;
     shapes[19].heads[HEAD_TRANSITION].kind = REPRESENTATION_WEIGHT;
