@@ -1,5 +1,5 @@
-// bel-learn study: what a model's belief is worth on held-out tasks. What its policy is shown, calibration, prediction, the identities between
-// distances and kernels, and a map of tasks; or two models side by side.
+// bel-learn study: what a model's belief is worth on held-out tasks. What its policy is shown, calibration, prediction,
+// the identities between distances and kernels, and a map of tasks; or two models side by side.
 
 #include "compare.h"
 #include "distances.h"
