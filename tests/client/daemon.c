@@ -46,10 +46,12 @@ static void start_daemon(void)
     close(ready[0]);
 }
 
+// Continued first, if it was stopped: a SIGCONT that comes while it ends would take back the stop by which the leak
+// checker of a sanitized build holds it, and both would wait for ever.
 static void stop_daemon(int number)
 {
-    kill(daemon_pid, number);
     kill(daemon_pid, SIGCONT);
+    kill(daemon_pid, number);
     waitpid(daemon_pid, NULL, 0);
 }
 
