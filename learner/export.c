@@ -79,6 +79,8 @@ static void fill(struct train *train, struct model *model, int last)
     train->algorithm->fill(train, model);
     if (train->inference->fill)
         train->inference->fill(train, model, last);
+    for (size_t i = model->observation_dim; i < model->input_dim; i++)
+        model->input_scale[i] /= (float)o->task_scale;
 }
 
 int train_export(struct train *train, char *why, size_t why_size)

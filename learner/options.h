@@ -71,6 +71,7 @@ struct options {
     double divergence_target;    // nats of one iteration that the step size is steered to; 0: not steered
     double rate_high;            // and never above
     double input_clip;           // of normalised inputs, standard deviations
+    double task_scale;           // of what is shown of the task, relative to observations
     double window;               // of the input normaliser, iterations; 0: all
     double gain, gain_until;     // paid for a nat that the belief learns, at first; share of the frames until it is 0
     uint64_t soft;               // the entropy bonus is part of the rewards, not of the loss

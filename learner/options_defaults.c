@@ -109,7 +109,7 @@ void options_defaults(struct options *options, const struct world *world, enum l
         .envs = 16, .epochs = 8, .minibatch = 200, .hidden = 128, .rate = 3e-4, .rate_hold = 0.5, .rate_end = 0.1,
         .clip = 0.2, .value_clip = 0.2, .entropy = 0, .entropy_end = 1, .gain_until = 0.5, .norm_limit = 0.5,
         .epsilon = 1e-5, .discount = world->discount, .trace = 0.9, .sd = 0.4, .sd_low = 0.15, .divergence_target = 0.06,
-        .rate_high = 1.5e-3, .input_clip = 8, .critic_sees_task = 1, .clamp_actions = 1,
+        .rate_high = 1.5e-3, .input_clip = 8, .task_scale = 1, .critic_sees_task = 1, .clamp_actions = 1,
         .experience = 1000000, .random_start = 5000, .update_ratio = 1, .policy_delay = 2, .critic_rate = 1e-3,
         .follow = 0.005, .reward_scale = 1, .context = 100,
         .features = 16, .transition = 0, .probes = 3, .probe_pool = 1024, .probe_last = 30, .components = 8, .basis_hidden = 64,

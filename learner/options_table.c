@@ -60,6 +60,8 @@ static const struct option_row rows[] = {
      "nats of an iteration that the step size is steered to; 0: none"},
     {"rate-high", 'f', AT(rate_high), 0, 1, PPO, "that a steered step size never exceeds"},
     {"input-clip", 'f', AT(input_clip), 0.1, 1000, ALL, "of normalised inputs"},
+    {"task-scale", 'f', AT(task_scale), 1e-3, 1e3, ALL,
+     "of what actor and critic are shown of the task, normalised; observations have 1"},
     {"window", 'f', AT(window), 0, 1e9, ALL, "iterations that the input normaliser remembers; 0: all"},
     {"soft", 'u', AT(soft), 0, 1, PPO,
      "the bonus is paid as a reward, so that future entropy counts too; in its units"},

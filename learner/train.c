@@ -139,7 +139,7 @@ void train_policy_row(const struct train *train, float *out, const float *raw, c
     out = agent_put_input(out, train->model, raw);
     for (size_t i = 0; i < train->critic_dim - train->input_dim; i++) {
         double low = train->world->task_low[i], high = train->world->task_high[i];
-        out[i] = (float)(2 * ((double)task[i] - low) / (high - low) - 1);
+        out[i] = (float)(train->options.task_scale * (2 * ((double)task[i] - low) / (high - low) - 1));
     }
 }
 

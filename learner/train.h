@@ -84,7 +84,7 @@ int train_not_finite(const struct train *train, const char *what, char *why, siz
 void train_add_moments(struct train *train, struct moments *reward, struct moments *change);
 
 // One row of critic input (critic_dim), of which the actor reads the first input_dim: the policy's raw input (raw),
-// normalised, and the task within its bounds as [-1, 1].
+// normalised, and the task within its bounds as [-1, 1] times --task-scale.
 void train_policy_row(const struct train *train, float *out, const float *raw, const float *task);
 
 // The named arrays. Returns 0 past the last.

@@ -43,6 +43,7 @@ static void weights_alpaca(struct options *o)
     o->loss = LOSS_ALPACA;
     o->transition = 4;
     o->show_sd = 0;
+    o->task_scale = 0.25;
 }
 
 static void principal(struct options *o)
@@ -170,11 +171,44 @@ START_TEST(words_are_checked_and_told)
 }
 END_TEST
 
+// An observation two standard deviations from its mean is shown as 2, a belief, a latent or a task as 2 --task-scale; what
+// a critic is told of the task is within +- --task-scale.
+START_TEST(what_is_shown_of_the_task_is_scaled_and_observations_are_not)
+{
+    static const enum learn_kind kinds[] = {LEARN_GLIBRL, LEARN_VARIBAD, LEARN_RL2, LEARN_ORACLE, LEARN_NONE};
+    enum learn_kind kind = kinds[_i];
+    struct options o;
+    options_defaults(&o, world_find("point"), kind, LEARN_PPO);
+    o.threads = 1;
+    o.envs = 4;
+    o.task_scale = 0.125;
+    struct train *train = train_of(&o);
+    iterate(train, 2);
+    char why[WHY];
+    ck_assert_int_eq(train_export(train, why, sizeof why), 0);
+    size_t obs = train->world->observation_dim, shown = train->input_dim;
+    float raw[256], row[256 + 2], task[2] = {1, 0};  // of bounds -1, 1 and 0, 1
+    ck_assert_uint_le(shown, 256);
+    for (size_t i = 0; i < shown; i++) {
+        int state = kind == LEARN_RL2 && i >= obs;  // which is not normalised
+        raw[i] = state ? 0.5f : (float)(train->inputs.mean[i] + 2 * moments_sd(&train->inputs, i));
+    }
+    train_policy_row(train, row, raw, task);
+    for (size_t i = 0; i < shown; i++)
+        ck_assert_float_eq_tol(row[i], i < obs ? 2 : kind == LEARN_RL2 ? 0.0625f : 0.25f, 1e-3f);
+    ck_assert_uint_eq(train->critic_dim - shown, kind == LEARN_ORACLE ? 0 : 2);
+    for (size_t i = shown; i < train->critic_dim; i++)
+        ck_assert_float_eq(row[i], i == shown ? 0.125f : -0.125f);
+    train_free(train);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("variants");
     SUITE_TEST_EACH(suite, each_choice_has_the_same_bits_in_any_threads_and_after_a_resume, VARIANTS);
     SUITE_TEST_EACH(suite, each_choice_is_served_as_it_was_learnt, VARIANTS);
+    SUITE_TEST_EACH(suite, what_is_shown_of_the_task_is_scaled_and_observations_are_not, 5);
     SUITE_TEST(suite, words_are_checked_and_told);
     return suite_finish(suite);
 }
