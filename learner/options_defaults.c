@@ -100,6 +100,16 @@ static void point_sparse_defaults(struct options *options)
     options->entropy = 0.01;
 }
 
+// Robots that fall: the pay is for not falling later, and who explores little finds out how to stand. Most of the many
+// numbers of a body change little of what is best, and learning which takes steps from learning to walk.
+static void params_defaults(struct options *options)
+{
+    options->discount = 0.99;
+    options->sd = 0.8;
+    options->sd_low = 0.3;
+    options->task_scale = 0.1;
+}
+
 void options_defaults(struct options *options, const struct world *world, enum learn_kind kind,
                       enum learn_algorithm algorithm)
 {
@@ -149,6 +159,8 @@ void options_defaults(struct options *options, const struct world *world, enum l
         options->space = SPACE_PRINCIPAL;  // one prediction is as many numbers as there are observations
         options->prior_noise = 1e-3;
     }
+    if (strstr(world->name, "-params"))
+        params_defaults(options);
     if (kind == LEARN_VARIBAD)
         varibad_defaults(options);
     if (algorithm == LEARN_SAC)
