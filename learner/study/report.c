@@ -74,7 +74,7 @@ static void write_commands(FILE *out, const struct table *table)
         if (table->agents[a].count && table->agents[a].runs[0]->command[0]) {
             fprintf(out, "    %s    # %s", table->agents[a].runs[0]->command, table->agents[a].label);
             if (table->agents[a].count > 1)
-                fprintf(out, ", and seeds");
+                fprintf(out, ", and seed%s", table->agents[a].count > 2 ? "s" : "");
             for (size_t i = 1; i < table->agents[a].count; i++)
                 fprintf(out, " %llu", (unsigned long long)table->agents[a].runs[i]->seed);
             fprintf(out, "\n");

@@ -183,12 +183,17 @@ static int is_best(const struct table *table, const struct entries *entries, siz
     return table_has_best(table) && !is_told(&table->agents[agent]) && (own == best || own->high >= best->low);
 }
 
+// Of the gap, per cent.
+static long percent(const struct table *table, double mean)
+{
+    return lrint(100 * (mean - table->none) / (table->oracle - table->none));
+}
+
 static void write_gap(FILE *out, const struct table *table, const struct interval *whole)
 {
-    double scale = 100 / (table->oracle - table->none);
-    fprintf(out, " %.0f %%", (whole->value - table->none) * scale);
+    fprintf(out, " %ld %%", percent(table, whole->value));
     if (isfinite(whole->low))
-        fprintf(out, " [%.0f, %.0f]", (whole->low - table->none) * scale, (whole->high - table->none) * scale);
+        fprintf(out, " [%ld, %ld]", percent(table, whole->low), percent(table, whole->high));
     fprintf(out, " |");
 }
 

@@ -161,6 +161,14 @@ START_TEST(an_oracle_that_is_worse_than_no_belief_leaves_no_gap)
 }
 END_TEST
 
+START_TEST(next_to_nothing_of_a_gap_is_nothing)
+{
+    write_experiment();
+    write_cell("rl2", "", 1, -215.1, -215.1);
+    check_has(report(), "| rl2 | 1 | 2M | -215.1 | -215.1 | -215.1 | 0 % |");
+}
+END_TEST
+
 START_TEST(shares_of_the_gap_are_put_together_over_worlds)
 {
     write_experiment();
@@ -191,6 +199,8 @@ START_TEST(tables_and_pictures_name_command_commit_and_kernels)
     write_experiment();
     check_has(report(), "From `bel-learn experiment speeds.ini; commit abc123; OpenBLAS kernels for SkylakeX`.");
     check_has(file_text("page.md"), "    bel-learn train it    # glibrl, and seeds 2 3\n");
+    check_has(file_text("page.md"), "    bel-learn train it    # none, and seed 2\n");
+    check_has(file_text("page.md"), "    bel-learn train it    # oracle\n");
     static const char *const pictures[] = {"page/speeds.half-cheetah-vel.learning.svg",
                                            "page/speeds.half-cheetah-vel.adaptation.svg",
                                            "page/speeds.half-cheetah-vel.scores.svg"};
@@ -331,6 +341,7 @@ int main(void)
     SUITE_TEST_WITH(suite, the_table_has_the_numbers_that_paper_has, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, what_may_be_as_good_as_the_best_is_marked_with_it, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, an_oracle_that_is_worse_than_no_belief_leaves_no_gap, enter_directory, leave_directory);
+    SUITE_TEST_WITH(suite, next_to_nothing_of_a_gap_is_nothing, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, shares_of_the_gap_are_put_together_over_worlds, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, what_is_not_finished_is_named_and_not_counted, enter_directory, leave_directory);
     SUITE_TEST_WITH(suite, tables_and_pictures_name_command_commit_and_kernels, enter_directory, leave_directory);
