@@ -100,8 +100,7 @@ static void point_sparse_defaults(struct options *options)
     options->entropy = 0.01;
 }
 
-// Robots that fall: the pay is for not falling later, and who explores little finds out how to stand. Most of the many
-// numbers of a body change little of what is best, and learning which takes steps from learning to walk.
+// Robots that fall, with bodies of many numbers: longer sight, wider exploration, and the body told less loudly.
 static void params_defaults(struct options *options)
 {
     options->discount = 0.99;
